@@ -1,0 +1,56 @@
+# The whole of it: `make quickstart`, `make test`. Each sets up .venv by itself; only Python 3.11+ is needed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARGS ?=
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Angarium needs Python 3.11 or newer (make PYTHON=/path/to/python3)"; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { echo "python3 -m venv failed: on Debian, apt install python3-venv"; exit 1; }
+	@echo "setting up .venv (once, about a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(READY) ## make .venv with everything in it
+
+quickstart: $(READY) ## see a notification accepted, retried and delivered (ARGS=--once to exit after it)
+	@$(BIN)/angarium quickstart $(ARGS)
+
+test: $(READY) ## all tests that run on this machine
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+check: $(READY) ## lint, types, import contracts, generated files fresh
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m angarium.resources.crds --check crds helm/angarium/crds
+
+format: $(READY) ## let ruff format and mend what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+crds: $(READY) ## write crds/*.yaml from the models
+	@$(BIN)/python -m angarium.resources.crds --write crds helm/angarium/crds
+
+bench: $(READY) ## what an accept and a delivery cost here (JSON with ARGS=--json)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+e2e: $(READY) ## chart, images and a delivery on a real cluster (KUBECONFIG, or kind when Docker is there)
+	@tests/e2e/run $(ARGS)
+
+lock: ## pin all dependencies again (needs uv)
+	@for extra in dev operator gateway deliverer; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+
+clean: ## forget .venv and all that was built
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+
+.PHONY: help setup quickstart test check format crds bench e2e lock clean
