@@ -1,0 +1,63 @@
+"""The custom resources: models that the CRDs are made from, and that operator and `angarium dev` read objects with.
+
+`Product.model_validate(manifest)` refuses a spec that the API server would refuse, with the same words.
+"""
+
+from angarium.resources.callback import Callback, CallbackSpec, CallbackStatus, Failure, Signing
+from angarium.resources.credentials import Credentials, Quotas, Rotation
+from angarium.resources.delivery import CallbackDelivery, ProductDelivery, Retry
+from angarium.resources.endpoints import ServiceRef
+from angarium.resources.meta import (
+    API_VERSION,
+    GROUP,
+    VERSION,
+    Binding,
+    Condition,
+    Credential,
+    ObjectMeta,
+    OrganizationRef,
+    ProductRef,
+    Resource,
+    Status,
+)
+from angarium.resources.organization import Organization, OrganizationSpec, OrganizationStatus
+from angarium.resources.product import Product, ProductSpec, ProductStatus
+from angarium.resources.selectors import AllowedNamespaces, LabelSelector, Requirement
+
+KINDS = (Product, Organization, Callback)
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "KINDS",
+    "VERSION",
+    "AllowedNamespaces",
+    "Binding",
+    "Callback",
+    "CallbackDelivery",
+    "CallbackSpec",
+    "CallbackStatus",
+    "Condition",
+    "Credential",
+    "Credentials",
+    "Failure",
+    "LabelSelector",
+    "ObjectMeta",
+    "Organization",
+    "OrganizationRef",
+    "OrganizationSpec",
+    "OrganizationStatus",
+    "Product",
+    "ProductDelivery",
+    "ProductRef",
+    "ProductSpec",
+    "ProductStatus",
+    "Quotas",
+    "Requirement",
+    "Resource",
+    "Retry",
+    "Rotation",
+    "ServiceRef",
+    "Signing",
+    "Status",
+]

@@ -1,0 +1,47 @@
+"""Product: a service that sends notifications, with its API key, quotas and defaults."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from angarium.resources.credentials import Credentials, Quotas, secret_name_stays
+from angarium.resources.delivery import ProductDelivery
+from angarium.resources.meta import ApiVersion, DisplayName, Identifier, Resource, Status, empty_for_null
+from angarium.resources.rules import SpecModel
+from angarium.resources.selectors import AllowedNamespaces
+
+
+class ProductSpec(SpecModel):
+    """What is asked for."""
+
+    rules = (secret_name_stays("credentials"),)
+
+    display_name: DisplayName | None = Field(default=None, description="Name for people.")
+    credentials: Credentials = Field(default_factory=Credentials, description="The API key and its Secret.")
+    quotas: Quotas = Field(default_factory=Quotas, description="Limits beyond which the gateway answers 429.")
+    delivery: ProductDelivery = Field(
+        default_factory=ProductDelivery, description="What its callbacks follow unless they say otherwise."
+    )
+    allowed_namespaces: AllowedNamespaces = Field(
+        default_factory=AllowedNamespaces,
+        description="Namespaces whose Organizations and Callbacks may refer to this Product. Default: its own.",
+    )
+
+
+class ProductStatus(Status):
+    """What the operator reports."""
+
+    product_id: Identifier | None = Field(
+        default=None, alias="productID", description="Stable identifier, made from metadata.uid."
+    )
+
+
+class Product(Resource):
+    """A service that sends notifications: its API key, quotas and defaults for its callbacks."""
+
+    api_version: ApiVersion = "angarium.dev/v1alpha1"
+    kind: Literal["Product"] = "Product"
+    spec: Annotated[ProductSpec, BeforeValidator(empty_for_null)] = Field(
+        default_factory=ProductSpec, description="What is asked for; may be left out."
+    )
+    status: ProductStatus = Field(default_factory=ProductStatus, description="What the operator reports.")
