@@ -1,6 +1,5 @@
 """Callback: a URL that hears of events."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -19,12 +18,15 @@ from angarium.resources.meta import (
     Resource,
     SecretName,
     Status,
+    Time,
 )
 from angarium.resources.rules import Rule, SpecModel, StatusModel
 
 _CANT_MOVE = "a callback can't move to another product; create a new one"
 _STAYS = Rule(cel="self == oldSelf", message=_CANT_MOVE)
-_SOME_EVENTS = Rule(cel="self.size() > 0", message="at least one event or pattern is needed", check=len)
+_SOME_EVENTS = Rule(
+    cel="self.size() > 0", message="at least one event or pattern is needed", check=lambda events: len(events) > 0
+)
 
 Pattern = Annotated[
     str,
@@ -93,7 +95,7 @@ class CallbackSpec(SpecModel):
 class Failure(StatusModel):
     """The last failed attempt."""
 
-    time: datetime = Field(description="When it failed.")
+    time: Time = Field(description="When it failed.")
     reason: Reason = Field(description="Why.")
 
 
@@ -110,7 +112,7 @@ class CallbackStatus(Status):
         default=None, description="How the endpoint answers; Disabled after 410 Gone."
     )
     backlog: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Deliveries that wait for it.")
-    last_delivered_time: datetime | None = Field(default=None, description="When it last took a notification.")
+    last_delivered_time: Time | None = Field(default=None, description="When it last took a notification.")
     last_failure: Failure | None = Field(default=None, description="The last failed attempt.")
 
 
