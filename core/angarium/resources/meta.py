@@ -1,10 +1,10 @@
 """What the kinds share: metadata, names, references, conditions, the state of credentials."""
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.config import JsonDict
 
 from angarium.resources.rules import Model, Rule, SpecModel, StatusModel
@@ -43,7 +43,15 @@ def empty_for_null(value: Any) -> Any:
     return {} if value is None else value
 
 
-StringMap = Annotated[dict[str, str], Field(default_factory=dict), BeforeValidator(empty_for_null)]
+StringMap = Annotated[dict[str, str], BeforeValidator(empty_for_null)]
+
+
+def _rfc3339(time: datetime) -> str:
+    """To the second, as metav1.Time is."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[AwareDatetime, PlainSerializer(_rfc3339, return_type=str, when_used="json-unless-none")]
 
 
 class ObjectMeta(StatusModel):
@@ -54,10 +62,10 @@ class ObjectMeta(StatusModel):
     uid: str = ""
     generation: int = 0
     resource_version: str = ""
-    labels: StringMap
-    annotations: StringMap
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
+    labels: StringMap = Field(default_factory=dict)
+    annotations: StringMap = Field(default_factory=dict)
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
 
 
 class Resource(Model):
@@ -105,7 +113,7 @@ class Condition(StatusModel):
     message: Annotated[str, StringConstraints(max_length=32768)] = Field(
         default="", description="Why, in words that say what to do."
     )
-    last_transition_time: datetime = Field(description="When the status last changed.")
+    last_transition_time: Time = Field(description="When the status last changed.")
     observed_generation: int | None = Field(
         default=None, ge=0, description="The metadata.generation this was judged from."
     )
@@ -123,8 +131,8 @@ class Credential(StatusModel):
     key_id: Identifier = Field(alias="keyID", description="Public name of the key.")
     sha256: Annotated[str, StringConstraints(max_length=64)] = Field(description="SHA-256 of the key, in hex.")
     state: Literal["Active", "Retiring"] = Field(description="Active, or Retiring: valid until expiresAt.")
-    created_at: datetime = Field(description="When it was made.")
-    expires_at: datetime | None = Field(default=None, description="When it stops being valid.")
+    created_at: Time = Field(description="When it was made.")
+    expires_at: Time | None = Field(default=None, description="When it stops being valid.")
 
 
 class Status(StatusModel):
