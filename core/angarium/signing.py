@@ -91,7 +91,7 @@ def _signer(key: str) -> Callable[[bytes], str]:
 
 
 def _hmac_signer(secret: bytes) -> Callable[[bytes], str]:
-    """HMAC with both pads hashed beforehand: half the time of hmac.digest at the usual 1 KiB (1.4 instead of 3.0 µs)."""
+    """HMAC with both pads hashed beforehand: half the time of hmac.digest at 1 KiB (1.4 instead of 3.0 µs)."""
     if not SHORTEST_HMAC <= len(secret) <= LONGEST_HMAC:
         raise InvalidSigningKey(f"{HMAC_PREFIX} keys are {SHORTEST_HMAC} to {LONGEST_HMAC} bytes, not {len(secret)}")
     padded = secret.ljust(BLOCK_BYTES, b"\0")

@@ -4,12 +4,13 @@ import base64
 from datetime import UTC, datetime
 
 import pytest
-from angarium.signing import InvalidSigningKey, Signer, generate_ed25519_key, generate_hmac_key
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from angarium.signing import InvalidSigningKey, Signer, generate_ed25519_key, generate_hmac_key
 
 ID = "dlv_01KAH6ABCDEFGHJKMNPQRSTV00_1"
 BODY = '{"type": "order.paid", "data": {"name": "Zoë ✓"}}'.encode()
