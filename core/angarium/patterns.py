@@ -32,12 +32,12 @@ class InvalidPattern(ValueError):
 
 def is_event(text: str) -> bool:
     """Whether the text is an event name."""
-    return len(text) <= LONGEST and text[-1:] != "\n" and _NAME.match(text) is not None
+    return len(text) <= LONGEST and _NAME.fullmatch(text) is not None
 
 
 def is_pattern(text: str) -> bool:
     """Whether the text is a pattern; each event name is one, that of itself."""
-    return len(text) <= LONGEST and text[-1:] != "\n" and _PATTERN.match(text) is not None
+    return len(text) <= LONGEST and _PATTERN.fullmatch(text) is not None
 
 
 def validate_event(name: str) -> str:

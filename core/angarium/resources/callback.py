@@ -9,7 +9,6 @@ from angarium.resources.credentials import Rotation, secret_name_stays
 from angarium.resources.delivery import CallbackDelivery
 from angarium.resources.endpoints import HEADER_RULES, HeaderValue, ServiceRef, Url
 from angarium.resources.meta import (
-    SET,
     ApiVersion,
     Identifier,
     OrganizationRef,
@@ -20,7 +19,7 @@ from angarium.resources.meta import (
     Status,
     Time,
 )
-from angarium.resources.rules import Rule, SpecModel, StatusModel
+from angarium.resources.rules import Distinct, Rule, SpecModel, StatusModel
 
 _CANT_MOVE = "a callback can't move to another product; create a new one"
 _STAYS = Rule(cel="self == oldSelf", message=_CANT_MOVE)
@@ -71,8 +70,8 @@ class CallbackSpec(SpecModel):
     organization_ref: Annotated[OrganizationRef, _STAYS] | None = Field(
         default=None, description="The Organization whose events it hears, instead of a Product. Can't change."
     )
-    events: Annotated[tuple[Pattern, ...], Field(max_length=32), _SOME_EVENTS] = Field(
-        description="Names of events, or patterns: * is one segment, a final ** the rest.", json_schema_extra=SET
+    events: Annotated[tuple[Pattern, ...], Field(max_length=32), _SOME_EVENTS, Distinct()] = Field(
+        description="Names of events, or patterns: * is one segment, a final ** the rest."
     )
     url: Url | None = Field(default=None, description="http(s) URL to POST to.")
     service_ref: ServiceRef | None = Field(

@@ -6,8 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from angarium.resources.durations import Delay, Retention, Timeout
-from angarium.resources.meta import SET
-from angarium.resources.rules import SpecModel
+from angarium.resources.rules import Distinct, SpecModel
+
+FailureStatus = Annotated[int, Field(strict=True, ge=300, le=599)]
 
 
 class Retry(SpecModel):
@@ -17,14 +18,10 @@ class Retry(SpecModel):
         default=None,
         description="Waits after the 1st, 2nd, ... failed attempt; an empty list means one attempt."
         " Default: 5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h. Up to 20% is added.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
-    non_retryable_statuses: (
-        Annotated[tuple[Annotated[int, Field(strict=True, ge=300, le=599)], ...], Field(max_length=32)] | None
-    ) = Field(
+    non_retryable_statuses: Annotated[tuple[FailureStatus, ...], Field(max_length=32), Distinct()] | None = Field(
         default=None,
-        description="HTTP statuses after which there is no other attempt. Default: none but 410, which also disables.",
-        json_schema_extra=SET,
+        description="HTTP statuses after which there is no other attempt. Default: none; 410 always disables.",
     )
 
 

@@ -14,7 +14,6 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 ApiVersion = Literal["angarium.dev/v1alpha1"]
 ATOMIC: JsonDict = {"x-kubernetes-map-type": "atomic"}
-SET: JsonDict = {"x-kubernetes-list-type": "set"}
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}([.]{_LABEL})*"

@@ -47,6 +47,25 @@ class Rule:
         return with_rules(handler(schema), (self,))
 
 
+class Distinct:
+    """A list without repetitions, to which several appliers may each add (`x-kubernetes-list-type: set`)."""
+
+    @staticmethod
+    def enforce(values: Any) -> Any:
+        """Return the values, or raise."""
+        if len(set(values)) != len(values):
+            raise PydanticCustomError("rule", "must not hold the same value twice")
+        return values
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check after the list's own validation."""
+        return core_schema.no_info_after_validator_function(self.enforce, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """The API server checks it by itself."""
+        return handler(schema) | {"x-kubernetes-list-type": "set"}
+
+
 def with_rules(schema: JsonSchemaValue, rules: tuple[Rule, ...]) -> JsonSchemaValue:
     """The schema with the rules added to those it has."""
     if not rules:

@@ -29,7 +29,6 @@ class Requirement(SpecModel):
     values: Annotated[tuple[LabelValue, ...], Field(max_length=64)] = Field(
         default=(),
         description="The values, for In and NotIn.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 
     def holds(self, labels: Mapping[str, str]) -> bool:
@@ -58,7 +57,6 @@ class LabelSelector(SpecModel):
     match_expressions: Annotated[tuple[Requirement, ...], Field(max_length=32)] = Field(
         default=(),
         description="Expressions over labels.",
-        json_schema_extra={"x-kubernetes-list-type": "atomic"},
     )
 
     def matches(self, labels: Mapping[str, str]) -> bool:
