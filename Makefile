@@ -30,14 +30,14 @@ check: $(READY) ## lint, types, import contracts, generated files fresh
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m angarium.resources.crds --check crds helm/angarium/crds
+	@$(BIN)/python -m angarium.resources.crds --check crds helm/angarium/files/crds
 
 format: $(READY) ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 crds: $(READY) ## write crds/*.yaml from the models
-	@$(BIN)/python -m angarium.resources.crds --write crds helm/angarium/crds
+	@$(BIN)/python -m angarium.resources.crds --write crds helm/angarium/files/crds
 
 bench: $(READY) ## what an accept and a delivery cost here (JSON with ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
