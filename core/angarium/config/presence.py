@@ -1,0 +1,106 @@
+"""Who lives: each pod beats once a second and says which config it has applied.
+
+A deliverer that fell silent has lost what it held to the others. Only one that has itself been beating without a break
+for as long may say so: after Redis was away, everybody's last beat is old.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+
+from angarium.errors import StorageUnavailable
+from angarium.keys import ConfigKeys
+from angarium.link import Link
+from angarium.lua import Script
+
+BEAT = Script("angarium.config", "beat")
+LIVE = Script("angarium.config", "live")
+INTERVAL = 1.0  # s
+DEAD_AFTER = 3.0  # s
+FORGOTTEN_AFTER = 3600.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The config a pod works with; `rejected` are keys of records it could not read (its last good ones are kept)."""
+
+    epoch: str = ""
+    revision: int = 0
+    rejected: tuple[str, ...] = ()
+
+    def json(self) -> bytes:
+        """As it is stored."""
+        return orjson.dumps({"e": self.epoch, "r": self.revision, "x": self.rejected})
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A live pod. `role` is gateway or deliverer."""
+
+    role: str
+    name: str
+    applied: Applied = field(default_factory=Applied)
+
+
+class Presence:
+    """Beats for one pod."""
+
+    def __init__(self, link: Link, role: str, pod: str, applied: Callable[[], Applied], prefix: str = "ang") -> None:
+        self._link = link
+        self._role, self._pod = role, pod
+        self._applied = applied
+        self._keys = ConfigKeys(prefix)
+        self._now = asyncio.Event()
+        self._steady_since: float | None = None
+        self.dead: tuple[str, ...] = ()  # pods of the same role whose work may be taken over
+
+    def hurry(self) -> None:
+        """Beat at once: something new was applied."""
+        self._now.set()
+
+    async def run(self) -> None:
+        """Beat until cancelled; survives Redis being away."""
+        while True:
+            await self.beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(INTERVAL):
+                    await self._now.wait()
+            self._now.clear()
+
+    async def beat(self) -> None:
+        """One beat."""
+        now = asyncio.get_running_loop().time
+        began = now()
+        try:
+            silent = await BEAT.run(
+                self._link,
+                [self._keys.beats, self._keys.applied],
+                [self._role, self._pod, self._applied().json(), int(DEAD_AFTER * 1000), int(FORGOTTEN_AFTER * 1000)],
+            )
+        except StorageUnavailable:
+            self._steady_since, self.dead = None, ()
+            return
+        if self._steady_since is None or now() - began > DEAD_AFTER:
+            self._steady_since = now()
+        steady = now() - self._steady_since >= DEAD_AFTER
+        self.dead = tuple(pod.decode() for pod in silent) if steady else ()
+
+    async def leave(self) -> None:
+        """Say goodbye, so that nobody waits for this pod."""
+        me = f"{self._role} {self._pod}"
+        await self._link.call_many([("ZREM", self._keys.beats, me), ("HDEL", self._keys.applied, me)])
+
+
+async def read_live(link: Link, prefix: str = "ang") -> list[Pod]:
+    """The pods that live now."""
+    keys = ConfigKeys(prefix)
+    flat = await LIVE.run(link, [keys.beats, keys.applied], [int(DEAD_AFTER * 1000)])
+    pods = []
+    for member, text in zip(flat[::2], flat[1::2], strict=True):
+        role, _, name = member.decode().partition(" ")
+        read = orjson.loads(text)
+        pods.append(Pod(role, name, Applied(read.get("e", ""), read.get("r", 0), tuple(read.get("x", ())))))
+    return pods

@@ -1,0 +1,80 @@
+"""Publishing: the operator's side of the config records."""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from angarium.keys import ConfigKeys
+from angarium.link import Argument, Link
+from angarium.lua import Script
+from angarium.records import Record
+
+PUBLISH = Script("angarium.config", "publish")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """Which life of the store this is, and its last revision; `epoch` is empty where there are no records."""
+
+    epoch: str
+    revision: int
+    records: int
+
+
+class RecordsLost(Exception):
+    """The store is not the one that was written to before; `begin` with all records."""
+
+
+class ConfigStore:
+    """Writes records. First `adopt` what is there, or `begin` where nothing is; then `publish` changes."""
+
+    def __init__(self, link: Link, prefix: str = "ang") -> None:
+        self._link = link
+        self._keys = ConfigKeys(prefix)
+        self._floor = 0  # revisions rise even when Redis has lost its count
+        self.epoch = ""
+
+    async def state(self) -> StoreState:
+        """Which store this is; compare its epoch with our own to see whether records were lost."""
+        (epoch, revision), count = await self._link.call_many(
+            [("HMGET", self._keys.state, "epoch", "revision"), ("HLEN", self._keys.records)]
+        )
+        return StoreState((epoch or b"").decode(), int(revision or 0), count)
+
+    async def adopt(self) -> dict[str, tuple[int, str]]:
+        """Go on with the store as it stands: its records, key → (revision, JSON). Empty where it must `begin`."""
+        state = await self.state()
+        self.epoch, self._floor = state.epoch, max(self._floor, state.revision)
+        return await self.read() if state.epoch else {}
+
+    async def begin(self, records: Iterable[Record]) -> Mapping[str, int]:
+        """Start a new epoch with all records at once, so that no pod ever sees a part of them; revisions by key."""
+        self.epoch = ""
+        return await self.publish(records)
+
+    async def publish(self, records: Iterable[Record], deleted: Iterable[str] = ()) -> Mapping[str, int]:
+        """Write and delete, all or nothing; revisions by key. Raises RecordsLost, StorageUnavailable, StorageFull."""
+        changes = [(record.key, record.model_dump_json(exclude={"revision"})) for record in records]
+        changes += [(key, "") for key in deleted]
+        arguments: list[Argument] = [self.epoch, secrets.token_hex(8), self._floor]
+        for change in changes:
+            arguments += change
+        keys = [self._keys.records, self._keys.state, self._keys.changes]
+        answer, epoch, *rest = await PUBLISH.run(self._link, keys, arguments)
+        if answer != b"published":
+            raise RecordsLost
+        self.epoch, self._floor = epoch.decode(), rest[0]
+        first = self._floor - len(changes) + 1
+        return {key: first + i for i, (key, _) in enumerate(changes)}
+
+    async def read(self) -> dict[str, tuple[int, str]]:
+        """All records as they stand: key → (revision, JSON without it)."""
+        reply = await self._link.call("HGETALL", self._keys.records)
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        return {key.decode(): split_record(text) for key, text in pairs}
+
+
+def split_record(text: bytes) -> tuple[int, str]:
+    """Revision and JSON of a stored record."""
+    revision, _, json = text.decode().partition(" ")
+    return int(revision), json

@@ -1,0 +1,159 @@
+"""Following: a pod's own copy of the config, kept current by the log of changes.
+
+What can't be read leaves the last good record in place, for that object alone. When Redis is away, or has lost the
+records, the copy stays as it is until the operator has published them again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from angarium.config.presence import Applied
+from angarium.config.store import split_record
+from angarium.errors import StorageRefused, StorageUnavailable
+from angarium.keys import ConfigKeys
+from angarium.link import Link
+from angarium.records import RECORD, CallbackRecord, OrganizationRecord, ProductRecord
+from angarium.settings import RedisSettings
+
+log = logging.getLogger(__name__)
+BLOCK_MS = 2000
+AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord
+Listener = Callable[[dict[str, AnyRecord | None]], None]
+
+
+class ConfigTail:
+    """`records` by key. Listeners hear what changed: the new record, or None where it was deleted."""
+
+    def __init__(self, redis: RedisSettings, prefix: str = "ang") -> None:
+        self._link = Link(redis, timeout=BLOCK_MS / 1000 + redis.timeout)
+        self._keys = ConfigKeys(prefix)
+        self._listeners: list[Listener] = []
+        self._applied_listeners: list[Callable[[], None]] = []
+        self._rejected: set[str] = set()
+        self._last_id = "0-0"
+        self._current = False  # whether the log alone tells what is new
+        self.records: dict[str, AnyRecord] = {}
+        self.epoch = ""
+        self.revision = 0
+        self.loaded = asyncio.Event()  # set once the records were read for the first time, be they none
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener` with each set of changes, and now with all there are."""
+        self._listeners.append(listener)
+        if self.records:
+            listener(dict(self.records))
+
+    @property
+    def applied(self) -> Applied:
+        """What this pod works with."""
+        return Applied(self.epoch, self.revision, tuple(sorted(self._rejected)))
+
+    async def run(self) -> None:
+        """Follow until cancelled; survives Redis being away."""
+        async with self._link:
+            while True:
+                try:
+                    await self._follow()
+                except StorageUnavailable:
+                    self._current = False
+                except StorageRefused:
+                    log.exception("config can't be read")
+                    self._current = False
+                    await asyncio.sleep(1)
+
+    async def _follow(self) -> None:
+        if not self._current:
+            await self._load()
+        reply = await self._link.call(
+            "XREAD", "COUNT", 500, "BLOCK", BLOCK_MS, "STREAMS", self._keys.changes, self._last_id
+        )
+        changes = _changes(reply)
+        if not changes:
+            epoch = await self._link.call("HGET", self._keys.state, "epoch")
+            self._current = epoch is not None and epoch.decode() == self.epoch
+        elif changes[0][2] != self.revision + 1:  # the log was cut, or begun anew
+            self._current = False
+        else:
+            self._last_id = changes[-1][0]
+            await self._apply(dict.fromkeys(key for _, key, _ in changes), changes[-1][2])
+
+    async def _load(self) -> None:
+        """Read all records. In another epoch nothing of the old one is kept, but an empty store changes nothing."""
+        last, (epoch, revision), stored = await self._link.call_many(
+            [
+                ("XREVRANGE", self._keys.changes, "+", "-", "COUNT", 1),
+                ("HMGET", self._keys.state, "epoch", "revision"),
+                ("HGETALL", self._keys.records),
+            ]
+        )
+        if epoch is None:
+            self.loaded.set()
+            await asyncio.sleep(0.2)
+            return
+        texts = stored if isinstance(stored, dict) else dict(zip(stored[::2], stored[1::2], strict=True))
+        found = {key.decode(): text for key, text in texts.items()}
+        gone = [key for key in self.records if key not in found]
+        self._last_id = last[0][0].decode() if last else "0-0"
+        self.epoch = epoch.decode()
+        self._take({key: found.get(key) for key in [*found, *gone]}, int(revision))
+        self._current = True
+        self.loaded.set()
+
+    async def _apply(self, keys: Iterable[str], revision: int) -> None:
+        names = list(keys)
+        texts = await self._link.call("HMGET", self._keys.records, *names)
+        self._take(dict(zip(names, texts, strict=True)), revision)
+
+    def _take(self, texts: dict[str, bytes | None], revision: int) -> None:
+        changed: dict[str, AnyRecord | None] = {}
+        for key, text in texts.items():
+            record = self._read(key, text)
+            if record is None and text is not None:
+                continue  # the last good one stays
+            if record != self.records.get(key):
+                changed[key] = record
+            if record is None:
+                self.records.pop(key, None)
+            else:
+                self.records[key] = record
+        self.revision = revision
+        if changed:
+            for listener in self._listeners:
+                listener(changed)
+        for notify in self._applied_listeners:
+            notify()
+
+    def _read(self, key: str, text: bytes | None) -> AnyRecord | None:
+        self._rejected.discard(key)
+        if text is None:
+            return None
+        revision, json = split_record(text)
+        try:
+            return RECORD.validate_json(json).model_copy(update={"revision": revision})
+        except ValidationError as error:
+            self._rejected.add(key)
+            problems = [
+                {"at": ".".join(map(str, e["loc"])), "what": e["msg"]} for e in error.errors(include_input=False)
+            ]
+            log.error(  # noqa: TRY400 - the problems say it all; a trace would show values
+                "a config record can't be read; its last good one stays", extra={"record": key, "problems": problems}
+            )
+            return None
+
+    def on_applied(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever a revision was applied (for Presence.hurry)."""
+        self._applied_listeners.append(listener)
+
+
+def _changes(reply: Any) -> list[tuple[str, str, int]]:
+    """(entry id, record key, revision) of each change, in the shapes of RESP2 and RESP3."""
+    if not reply:
+        return []
+    entries = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
+    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], list):
+        entries = entries[0]
+    return [(id_.decode(), fields[1].decode(), int(fields[3])) for id_, fields in entries]

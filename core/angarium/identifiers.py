@@ -1,0 +1,89 @@
+"""Identifiers that carry what their readers need, so that no look-up table is kept.
+
+`not_<26 characters>` is a ULID (48 bits of milliseconds, 70 random bits) whose last two characters name the shard that
+stores it; ids of one shard sort by time. `dlv_<the same 26 characters>_<n>` is the n-th delivery of that notification.
+`prd_`, `org_` and `cbk_` ids are derived from the object's Kubernetes uid: they need no storage and so survive a lost
+status, a restart and a renamed display name.
+"""
+
+import hashlib
+import os
+import time
+from dataclasses import dataclass
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32, which sorts as the numbers do
+MAX_SHARDS = 1024
+BODY_LENGTH = 26
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+
+
+class InvalidIdentifier(ValueError):
+    """The text is not an identifier of the expected kind."""
+
+
+def _encode(number: int, length: int) -> str:
+    if length % 2:
+        return ALPHABET[(number >> (5 * (length - 1))) & 31] + _encode(number, length - 1)
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(5 * (length - 2), -1, -10)])
+
+
+def notification_id(shard: int, now_ms: int | None = None) -> str:
+    """A new id for a notification stored in `shard` (0..1023); `now_ms` are milliseconds since the epoch."""
+    ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    random = int.from_bytes(os.urandom(9), "big") & ((1 << 70) - 1)
+    return "not_" + _encode(ms, 10) + _encode(random, 14) + _PAIRS[shard]
+
+
+def id_bound(now_ms: int) -> str:
+    """The smallest notification id of that millisecond: a bound for time ranges over sorted ids."""
+    return "not_" + _encode(now_ms, 10) + "0" * 16
+
+
+def _body(text: str, prefix: str) -> str:
+    body = text[len(prefix) :]
+    if not text.startswith(prefix) or len(body) != BODY_LENGTH or any(c not in _VALUES for c in body):
+        raise InvalidIdentifier(f"{text[:60]!r} is not an id like {prefix}01K…")
+    return body
+
+
+def shard_of(notification: str) -> int:
+    """The shard that an id of a notification names."""
+    body = _body(notification, "not_")
+    return _VALUES[body[-2]] * 32 + _VALUES[body[-1]]
+
+
+def created_ms(notification: str) -> int:
+    """Milliseconds since the epoch at which a notification's id was made."""
+    ms = 0
+    for character in _body(notification, "not_")[:10]:
+        ms = ms * 32 + _VALUES[character]
+    return ms
+
+
+def delivery_id(notification: str, index: int) -> str:
+    """The id of a notification's `index`-th delivery, counted from 0."""
+    return f"dlv_{notification[4:]}_{index}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReference:
+    """What a delivery's id says: which notification, and which of its deliveries (from 0)."""
+
+    notification: str
+    index: int
+
+
+def parse_delivery_id(text: str) -> DeliveryReference:
+    """Read a delivery's id back; raises InvalidIdentifier."""
+    head, _, index = text.rpartition("_")
+    body = _body(head, "dlv_")
+    if not (index.isascii() and index.isdigit() and len(index) <= 5):
+        raise InvalidIdentifier(f"{text[:60]!r} is not an id like dlv_01K…_0")
+    return DeliveryReference("not_" + body, int(index))
+
+
+def resource_id(prefix: str, uid: str) -> str:
+    """The stable id of a custom resource: `prefix` is prd, org or cbk, `uid` its metadata.uid."""
+    digest = hashlib.sha256(f"{prefix}:{uid}".encode()).digest()
+    return f"{prefix}_{_encode(int.from_bytes(digest[:17], 'big') >> 6, BODY_LENGTH)}"

@@ -1,0 +1,134 @@
+"""Every Redis key: its name, type and lifetime. Nothing else spells a key.
+
+All keys of a shard carry the same hash tag, so that a shard is one slot of a Redis Cluster and one script may touch
+them all. Config and presence share the slot `{config}`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from angarium.notifications import LANES
+
+GROUP = "deliverers"  # the consumer group of every lane
+
+
+@dataclass(frozen=True)
+class ShardKeys:
+    """The keys of one shard of the queue."""
+
+    shard: int
+    prefix: str = "ang"
+
+    @cached_property
+    def _base(self) -> str:
+        return f"{self.prefix}:{{{self.shard}}}:"
+
+    @cached_property
+    def lanes(self) -> tuple[str, ...]:
+        """STREAMs high, normal, low, bulk: one entry `d=<ticket>` for each delivery that is ready or in flight."""
+        return tuple(f"{self._base}lane:{lane}" for lane in LANES)
+
+    @cached_property
+    def schedule(self) -> str:
+        """ZSET ticket → due time (ms): retries and future sends."""
+        return f"{self._base}schedule"
+
+    @cached_property
+    def counters(self) -> str:
+        """HASH: notifications, accepted, delivered, refused, dead, stale, recovered: deliveries since the beginning."""
+        return f"{self._base}counters"
+
+    @cached_property
+    def backlog(self) -> str:
+        """HASH tenant → waiting deliveries, and `*` → all of them."""
+        return f"{self._base}backlog"
+
+    @cached_property
+    def expiry(self) -> str:
+        """ZSET `<notification> <tenant>` → when a finished notification is forgotten (ms)."""
+        return f"{self._base}expiry"
+
+    @cached_property
+    def parked(self) -> str:
+        """SET of callbacks that have a waiting line."""
+        return f"{self._base}parked"
+
+    def parked_for(self, callback: str) -> str:
+        """LIST of tickets: deliveries of a suspended callback."""
+        return f"{self._base}parked:{callback}"
+
+    @cached_property
+    def callback_backlog(self) -> str:
+        """HASH callback → waiting deliveries."""
+        return f"{self._base}callbacks:backlog"
+
+    @cached_property
+    def callback_delivered(self) -> str:
+        """HASH callback → last success (ms)."""
+        return f"{self._base}callbacks:delivered"
+
+    @cached_property
+    def callback_failing(self) -> str:
+        """HASH callback → `<first failure ms> <last failure ms> <failures in a row> <last reason>`."""
+        return f"{self._base}callbacks:failing"
+
+    @cached_property
+    def callback_gone(self) -> str:
+        """HASH callback → `<endpoint token> <ms>`: the receiver at that endpoint answered 410 Gone."""
+        return f"{self._base}callbacks:gone"
+
+    def notification(self, notification: str) -> str:
+        """HASH: doc, body, size, open, and one field for each delivery; kept while it is retained."""
+        return f"{self._base}n:{notification}"
+
+    def timeline(self, notification: str) -> str:
+        """LIST of JSON entries; kept as long as the notification."""
+        return f"{self._base}t:{notification}"
+
+    def idempotency(self, tenant: str, digest: str) -> str:
+        """STRING `<notification> <fingerprint>`, for 24 hours."""
+        return f"{self._base}i:{tenant}:{digest}"
+
+    def index(self, tenant: str) -> str:
+        """ZSET of the tenant's notification ids, all of score 0, in order of time."""
+        return f"{self._base}x:{tenant}"
+
+    def failed(self, tenant: str) -> str:
+        """ZSET of the tenant's notification ids that hold a refused or dead delivery."""
+        return f"{self._base}f:{tenant}"
+
+
+@dataclass(frozen=True)
+class ConfigKeys:
+    """The keys of config and presence."""
+
+    prefix: str = "ang"
+
+    @cached_property
+    def _base(self) -> str:
+        return f"{self.prefix}:{{config}}:"
+
+    @cached_property
+    def records(self) -> str:
+        """HASH `<kind>/<namespace>/<name>` → JSON record."""
+        return f"{self._base}records"
+
+    @cached_property
+    def state(self) -> str:
+        """HASH: epoch (made anew when records were lost), revision (of the last change)."""
+        return f"{self._base}state"
+
+    @cached_property
+    def changes(self) -> str:
+        """STREAM of changes: key, revision; its last 10,000 or so."""
+        return f"{self._base}changes"
+
+    @cached_property
+    def beats(self) -> str:
+        """ZSET `<role> <pod>` → last beat (ms)."""
+        return f"{self._base}beats"
+
+    @cached_property
+    def applied(self) -> str:
+        """HASH `<role> <pod>` → `<epoch> <revision>` that the pod has applied."""
+        return f"{self._base}applied"

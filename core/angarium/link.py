@@ -1,0 +1,196 @@
+"""One connection to Redis that many callers share, in few round trips.
+
+While a batch is on its way, further calls gather; when its replies are in, all that gathered goes out as the next
+batch. So a busy process pays one write and one read for dozens of commands (measured: 9 µs per command against 60 for
+one await each), and a lone call goes out at once.
+
+redis-py does the connecting (URL, TLS, AUTH, HELLO, RESP); its hidden retries are off, because a command is sent again
+only by us and only while its caller still waits: everything sent through a Link is safe to repeat (see queue/scripts).
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
+from angarium.settings import RedisSettings
+
+log = logging.getLogger(__name__)
+
+AWAY = (OSError, RedisConnectionError, RedisTimeoutError, asyncio.IncompleteReadError)
+PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError, TryAgainError)  # the server is there, but not yet ready
+LARGEST_BATCH = 512
+Argument = bytes | str | int | float
+Command = tuple[Argument, ...]
+
+
+def connection_pool(settings: RedisSettings, timeout: float) -> ConnectionPool:
+    """A redis-py pool without its retries; `timeout` seconds for each read (redis-py's own default is a silent 5)."""
+    return ConnectionPool.from_url(
+        settings.url.get_secret_value(),
+        socket_timeout=timeout,
+        socket_connect_timeout=settings.connect_timeout,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+        decode_responses=False,
+        client_name=settings.client_name,
+        maint_notifications_config=None,
+    )
+
+
+class _Call:
+    __slots__ = ("command", "deadline", "future")
+
+    def __init__(self, command: Command, deadline: float, future: asyncio.Future[Any]) -> None:
+        self.command = command
+        self.deadline = deadline
+        self.future = future
+
+
+class Link:
+    """A coalescing connection. `async with Link(settings):` connects in the background and reconnects for ever."""
+
+    def __init__(self, settings: RedisSettings, timeout: float | None = None) -> None:
+        """`timeout`: seconds a call may take in all; a blocking link's must exceed what its commands block for."""
+        self.timeout = settings.timeout if timeout is None else timeout
+        self._pool = connection_pool(settings, self.timeout)
+        self._waiting: list[_Call] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.up = False  # whether the last exchange with the server went well
+
+    async def __aenter__(self) -> "Link":
+        self._task = asyncio.create_task(self._run(), name="redis-link")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        while self._task and not self._task.done():
+            self._task.cancel()  # once may not do: redis-py's wait_for swallows a cancellation on Python 3.11
+            await asyncio.wait([self._task], timeout=0.1)
+        self._fail(self._waiting, StorageUnavailable("the connection is closed"))
+        await self._pool.aclose()
+
+    async def call(self, *command: Argument) -> Any:
+        """The reply to one command; raises StorageUnavailable, StorageFull, StorageRefused."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append(_Call(command, loop.time() + self.timeout, future))
+        self._wake.set()
+        return await future
+
+    async def call_many(self, commands: Iterable[Command]) -> list[Any]:
+        """The replies to several commands, sent together."""
+        return list(await asyncio.gather(*[self.call(*command) for command in commands]))
+
+    async def _run(self) -> None:
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        failures = 0
+        try:
+            while True:
+                try:
+                    await self._exchange(connection)
+                    failures = 0
+                except AWAY as error:
+                    failures += 1
+                    await self._lost(connection, error, failures)
+        finally:
+            await connection.disconnect(nowait=True)
+
+    async def _lost(self, connection: AbstractConnection, error: BaseException, failures: int) -> None:
+        if self.up or failures == 1:
+            log.warning("redis is away", extra={"error": str(error) or type(error).__name__})
+        self.up = False
+        await connection.disconnect(nowait=True)
+        self._expire()
+        await asyncio.sleep(min(0.02 * 2 ** min(failures, 6), 1.0))
+        self._expire()
+
+    def _expire(self) -> None:
+        now = asyncio.get_running_loop().time()
+        late = [call for call in self._waiting if call.deadline <= now]
+        if late:
+            self._waiting = [call for call in self._waiting if call.deadline > now]
+            self._fail(late, StorageUnavailable("redis did not answer in time"))
+
+    @staticmethod
+    def _fail(calls: list[_Call], error: Exception) -> None:
+        for call in calls:
+            if not call.future.done():
+                call.future.set_exception(error)
+
+    async def _exchange(self, connection: AbstractConnection) -> None:
+        """Send what waits and read its replies; on a lost connection what got no reply waits on."""
+        await connection.connect()  # type: ignore[no-untyped-call]  # likewise
+        if not self.up:
+            log.info("redis is there")
+            self.up = True
+        await self._wake.wait()
+        batch = [call for call in self._waiting[:LARGEST_BATCH] if not call.future.done()]
+        self._waiting = self._waiting[LARGEST_BATCH:]
+        if not self._waiting:
+            self._wake.clear()
+        answered = 0
+        try:
+            await connection.send_packed_command(
+                connection.pack_commands([call.command for call in batch]), check_health=False
+            )
+            for call in batch:
+                reply = await self._reply(connection)
+                answered += 1
+                self._resolve(call, reply)
+        finally:
+            if answered < len(batch):
+                self._waiting[:0] = batch[answered:]
+                self._wake.set()
+
+    @staticmethod
+    async def _reply(connection: AbstractConnection) -> Any:
+        try:
+            return await connection.read_response(disconnect_on_error=False)
+        except AWAY:
+            raise
+        except RedisError as error:  # a reply that says no: it belongs to one call alone
+            return error
+
+    def _resolve(self, call: _Call, reply: Any) -> None:
+        if isinstance(reply, PASSING) and call.deadline > asyncio.get_running_loop().time():
+            self._waiting.append(call)
+            self._wake.set()
+        elif call.future.done():
+            return
+        elif isinstance(reply, Exception):
+            call.future.set_exception(_translated(reply))
+        else:
+            call.future.set_result(reply)
+
+
+def _translated(error: Exception) -> Exception:
+    text = str(error)
+    if isinstance(error, PASSING):
+        return StorageUnavailable(text)
+    if isinstance(error, NoScriptError):
+        return NoScript(text)
+    if isinstance(error, OutOfMemoryError) or text.startswith(("OOM", "MISCONF")):
+        return StorageFull("redis refuses writes")
+    return StorageRefused(text)
+
+
+class NoScript(StorageRefused):
+    """The server has forgotten a script; nothing was done."""

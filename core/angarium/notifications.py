@@ -1,0 +1,148 @@
+"""What travels: notification → delivery → attempt → outcome. Plain frozen data, no behaviour, no I/O."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Priority(StrEnum):
+    """Which lane a notification's deliveries wait in."""
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+
+LANES = ("high", "normal", "low", "bulk")  # bulk: where a noisy tenant's share goes, whatever its priority
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery is. Accepted = delivered + refused + dead + waiting, at any moment."""
+
+    WAITING = "waiting"  # ready, in flight, scheduled or parked
+    DELIVERED = "delivered"
+    REFUSED = "refused"  # trying again can't help
+    DEAD = "dead"  # its attempts are used up; a person may redrive it
+
+
+class Status(StrEnum):
+    """What callers see of a notification; of a delivery they see the first three."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    REFUSED = "refused"
+    PARTIAL = "partial"
+    UNMATCHED = "unmatched"
+
+
+CALLER_STATUS = {
+    DeliveryState.WAITING: Status.PENDING,
+    DeliveryState.DELIVERED: Status.DELIVERED,
+    DeliveryState.REFUSED: Status.REFUSED,
+    DeliveryState.DEAD: Status.REFUSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One callback that a notification is for. `name` is `namespace/name`; `id` its cbk_ id."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What a caller posted, as it is stored once and never changed.
+
+    `body` are the very bytes that receivers get: `{"type": event, "timestamp": …, "data": …}`.
+    Times are milliseconds since the epoch.
+    """
+
+    id: str
+    tenant: str
+    product: str
+    event: str
+    body: bytes
+    priority: Priority
+    created_ms: int
+    targets: tuple[Target, ...]
+    due_ms: int = 0  # 0: at once
+    retention_s: int = 30 * 86400  # for how long it is kept after it is finished
+    by: str = ""  # who posted it, in words: "key 7f3k…"
+    test: bool = False  # a test-send: one attempt, not counted against the endpoint
+    config_revision: int = 0  # of the config that chose the targets: tells a deleted callback from one not yet known
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notification for one target, as it stands."""
+
+    id: str
+    target: Target
+    state: DeliveryState
+    attempts: int = 0
+    due_ms: int = 0  # when its next attempt is due; 0 where there is none to wait for
+    changed_ms: int = 0
+    reason: str = ""
+    recoveries: int = 0
+    started: bool = False  # an attempt is in flight
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A notification as it stands in the store, with its deliveries in the order of its targets."""
+
+    notification: Notification
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def status(self) -> Status:
+        """What the caller is told."""
+        return summarize([delivery.state for delivery in self.deliveries])
+
+
+def summarize(states: list[DeliveryState]) -> Status:
+    """One status for a fan-out: pending while any waits, partial where some were refused."""
+    if not states:
+        return Status.UNMATCHED
+    kinds = {CALLER_STATUS[state] for state in states}
+    if Status.PENDING in kinds:
+        return Status.PENDING
+    return kinds.pop() if len(kinds) == 1 else Status.PARTIAL
+
+
+class Result(StrEnum):
+    """How an attempt ended."""
+
+    DELIVERED = "delivered"
+    RETRYABLE = "retryable"
+    PERMANENT = "permanent"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a channel says of one attempt; whether a retry could help is its only judgement.
+
+    `reason` is a stable word ("http_503", "timeout"; empty when delivered); `detail` is for people; `retry_after` in
+    seconds as the receiver asked; `response` is what the timeline shows: {status, body, truncated}.
+    `gone` says that the receiver wants no more of this callback's deliveries.
+    """
+
+    result: Result
+    reason: str = ""
+    detail: str = ""
+    retry_after: float | None = None
+    response: dict[str, Any] | None = None
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a delivery, handed to a channel. `number` counts from 1."""
+
+    delivery: str
+    notification: Notification
+    target: Target
+    number: int
+    recoveries: int = 0

@@ -1,0 +1,92 @@
+"""How notifications, deliveries and tickets are written in Redis, and read back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from angarium.identifiers import delivery_id
+from angarium.notifications import Delivery, DeliveryState, Notification, Priority, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Stands for a delivery wherever it waits; its text is made by enqueue.lua."""
+
+    text: str
+    notification: str
+    index: int
+    tenant: str
+    callback: str
+    lane: str
+
+
+def parse_ticket(text: bytes) -> Ticket:
+    """Read a ticket from a stream entry."""
+    plain = text.decode("ascii")
+    notification, index, tenant, callback, lane = plain.split(" ")
+    return Ticket(plain, notification, int(index), tenant, callback, lane)
+
+
+def write_doc(notification: Notification) -> bytes:
+    """All of a notification but its id and body; short names, since each notification carries them."""
+    doc: dict[str, Any] = {
+        "t": notification.tenant,
+        "p": notification.product,
+        "e": notification.event,
+        "y": notification.priority.value,
+        "c": notification.created_ms,
+        "k": [[target.id, target.name] for target in notification.targets],
+        "r": notification.retention_s,
+        "b": notification.by,
+        "v": notification.config_revision,
+    }
+    if notification.due_ms:
+        doc["d"] = notification.due_ms
+    if notification.test:
+        doc["x"] = True
+    return orjson.dumps(doc)
+
+
+def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
+    """The inverse of write_doc."""
+    read = orjson.loads(doc)
+    return Notification(
+        id=notification,
+        tenant=read["t"],
+        product=read["p"],
+        event=read["e"],
+        body=body,
+        priority=Priority(read["y"]),
+        created_ms=read["c"],
+        targets=tuple(Target(*target) for target in read["k"]),
+        due_ms=read.get("d", 0),
+        retention_s=read["r"],
+        by=read["b"],
+        test=read.get("x", False),
+        config_revision=read["v"],
+    )
+
+
+def read_delivery(notification: Notification, index: int, state: bytes) -> Delivery:
+    """A delivery from its field: `<state> <attempts> <due ms> <changed ms> <recoveries> <claim> <started> <reason>`."""
+    name, attempts, due, changed, recoveries, _claim, started, reason = state.decode("ascii").split(" ", 7)
+    waiting = name == DeliveryState.WAITING
+    return Delivery(
+        id=delivery_id(notification.id, index),
+        target=notification.targets[index],
+        state=DeliveryState(name),
+        attempts=int(attempts),
+        due_ms=int(due) if waiting else 0,
+        changed_ms=int(changed),
+        reason="" if reason == "-" else reason,
+        recoveries=int(recoveries),
+        started=started == "1",
+    )
+
+
+def pairs(reply: Any) -> dict[bytes, bytes]:
+    """A map reply as a dict: RESP3 answers a map, RESP2 and scripts a flat list."""
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))

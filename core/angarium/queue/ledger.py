@@ -1,0 +1,162 @@
+"""Reading what was accepted: one notification, its timeline, or a tenant's list of them."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from angarium.identifiers import id_bound
+from angarium.keys import ShardKeys
+from angarium.notifications import Notification, Status, Stored
+from angarium.queue.codec import pairs, read_delivery, read_doc
+from angarium.queue.queue import Queue, script
+
+SUMMARIES = script("summaries")
+EXAMINED = 2000  # how many notifications one page may look at; a page may be shorter than asked, its cursor goes on
+
+
+class InvalidCursor(ValueError):
+    """The cursor is damaged, or belongs to a list with other filters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed by; times in ms, `since` included, `until` not; `callback` is a target's id."""
+
+    status: Status | None = None
+    event: str | None = None
+    callback: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def admits(self, stored: Stored) -> bool:
+        """Whether a notification belongs in the list."""
+        notification = stored.notification
+        return (
+            (self.status is None or stored.status is self.status)
+            and (self.event is None or notification.event == self.event)
+            and (self.callback is None or any(target.id == self.callback for target in notification.targets))
+        )
+
+    def digest(self, tenant: str) -> str:
+        """Ties a cursor to its filters."""
+        return hashlib.blake2b(f"{tenant} {self!r}".encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Newest first; `cursor` is None at the end."""
+
+    items: tuple[Stored, ...]
+    cursor: str | None
+
+
+def write_cursor(last: str, filters: Filters, tenant: str) -> str:
+    """Opaque to callers."""
+    return base64.urlsafe_b64encode(f"{filters.digest(tenant)}{last}".encode()).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, filters: Filters, tenant: str) -> str:
+    """The last id of the page before; raises InvalidCursor."""
+    try:
+        plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise InvalidCursor("this is not a cursor") from error
+    if plain[:12] != filters.digest(tenant) or len(plain) != 42:
+        raise InvalidCursor("this cursor belongs to a list with other filters")
+    return plain[12:]
+
+
+class Ledger:
+    """What the gateway reads."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def get(self, notification: str) -> Stored | None:
+        """One notification with its body; raises InvalidIdentifier."""
+        keys = self._queue.keys_of(notification)
+        flat = await self._queue.link.call("HGETALL", keys.notification(notification))
+        fields = pairs(flat)
+        if b"doc" not in fields:
+            return None
+        head = read_doc(notification, fields[b"doc"], fields[b"body"])
+        return Stored(head, tuple(read_delivery(head, i, fields[b"%d" % i]) for i in range(len(head.targets))))
+
+    async def timeline(self, notification: str) -> list[dict[str, Any]]:
+        """Its entries, oldest first: what the deliverer wrote, with `at_ms`, and `next_ms` (0: none)."""
+        keys = self._queue.keys_of(notification)
+        entries = []
+        for raw in await self._queue.link.call("LRANGE", keys.timeline(notification), 0, -1):
+            at, due, text = raw.split(b" ", 2)
+            entries.append(orjson.loads(text) | {"at_ms": int(at), "next_ms": int(due)})
+        return entries
+
+    async def page(self, tenant: str, filters: Filters, limit: int, cursor: str | None = None) -> Page:
+        """A page of the tenant's notifications, newest first; raises InvalidCursor."""
+        before = read_cursor(cursor, filters, tenant) if cursor else None
+        found: list[Stored] = []
+        examined = 0
+        while True:
+            ids = await self._ids(tenant, filters, before, min(limit * 2, 200))
+            for stored in await self._summaries(ids):
+                before = stored.notification.id
+                if filters.admits(stored):
+                    found.append(stored)
+                if len(found) == limit:
+                    return Page(tuple(found), write_cursor(before, filters, tenant))
+            before = ids[-1] if ids else before
+            examined += len(ids)
+            if not ids or before is None:
+                return Page(tuple(found), None)
+            if examined >= EXAMINED:
+                return Page(tuple(found), write_cursor(before, filters, tenant))
+
+    async def _ids(self, tenant: str, filters: Filters, before: str | None, count: int) -> list[str]:
+        ends = [bound for bound in (before, filters.until_ms and id_bound(filters.until_ms)) if bound]
+        highest = f"({min(ends)}" if ends else "+"
+        lowest = f"[{id_bound(filters.since_ms)}" if filters.since_ms else "-"
+        replies = await asyncio.gather(
+            *[
+                self._queue.link.call(
+                    "ZRANGE", self._index(keys, tenant, filters), highest, lowest, "BYLEX", "REV", "LIMIT", 0, count
+                )
+                for keys in self._queue.shards
+            ]
+        )
+        merged = heapq.merge(*[[raw.decode("ascii") for raw in reply] for reply in replies], reverse=True)
+        return [id_ for id_, _ in zip(merged, range(count), strict=False)]
+
+    @staticmethod
+    def _index(keys: ShardKeys, tenant: str, filters: Filters) -> str:
+        failed = filters.status in {Status.REFUSED, Status.PARTIAL}
+        return keys.failed(tenant) if failed else keys.index(tenant)
+
+    async def _summaries(self, ids: Iterable[str]) -> list[Stored]:
+        wanted = list(ids)
+        by_shard: dict[ShardKeys, list[str]] = {}
+        for id_ in wanted:
+            by_shard.setdefault(self._queue.keys_of(id_), []).append(id_)
+        replies = await asyncio.gather(
+            *[
+                SUMMARIES.run(self._queue.link, [keys.notification(id_) for id_ in own], [])
+                for keys, own in by_shard.items()
+            ]
+        )
+        found = {
+            id_: _stored(read_doc(id_, row[0]), row[1:])
+            for own, reply in zip(by_shard.values(), replies, strict=True)
+            for id_, row in zip(own, reply, strict=True)
+            if row
+        }
+        return [found[id_] for id_ in wanted if id_ in found]
+
+
+def _stored(head: Notification, states: list[bytes]) -> Stored:
+    return Stored(head, tuple(read_delivery(head, index, state) for index, state in enumerate(states)))

@@ -1,0 +1,21 @@
+#!lua flags=no-writes
+-- Reads notifications with their deliveries, without their bodies.
+--
+-- KEYS  notifications
+-- ARGV  none
+-- result for each: {} (unknown) | {doc, state of delivery 0, state of delivery 1, …}
+local results = {}
+for i, key in ipairs(KEYS) do
+  local head = redis.call('HMGET', key, 'doc', 'size')
+  results[i] = {}
+  if head[1] then
+    results[i][1] = head[1]
+    local size = tonumber(head[2])
+    if size > 0 then
+      local indices = {}
+      for n = 1, size do indices[n] = n - 1 end
+      for n, state in ipairs(redis.call('HMGET', key, unpack(indices))) do results[i][n + 1] = state end
+    end
+  end
+end
+return results

@@ -1,0 +1,83 @@
+"""Config records: what the operator tells gateways and deliverers about each object, one JSON document each.
+
+They hold SHA-256 hashes of API keys and sealed credentials, never a secret in the clear. A record that a pod can't read
+is left out by that pod alone, with its last good one kept (angarium.config).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Record(BaseModel):
+    """What all records share. `key` names the object; `revision` is given by the store when it is published."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")  # an older pod may read a newer operator's record
+
+    namespace: str
+    name: str
+    revision: int = 0
+    generation: int = 0
+
+    @property
+    def key(self) -> str:
+        """`product/shop/shop`: kind, namespace, name; the field in the store."""
+        return f"{self.kind}/{self.namespace}/{self.name}"  # type: ignore[attr-defined]  # each subclass has its kind
+
+
+class KeyRecord(BaseModel):
+    """An API key as the gateway knows it: enough to recognize it, not to make it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    sha256: str = Field(repr=False)
+    expires_ms: int | None = None  # None: while it stands here
+
+
+class ProductRecord(Record):
+    """A tenant."""
+
+    kind: Literal["product"] = "product"
+    id: str
+    keys: tuple[KeyRecord, ...] = ()
+    requests_per_second: int | None = None
+    backlog: int | None = None
+    retention_s: int = 30 * 86400
+
+
+class OrganizationRecord(Record):
+    """A tenant within a product: its own keys, quotas and share."""
+
+    kind: Literal["organization"] = "organization"
+    id: str
+    product_id: str
+    product: str  # namespace/name
+    keys: tuple[KeyRecord, ...] = ()
+    requests_per_second: int | None = None
+    backlog: int | None = None
+    retention_s: int = 30 * 86400
+    weight: int = 1
+
+
+class CallbackRecord(Record):
+    """A subscribed URL. `tenant` is the id of its organization, or else of its product."""
+
+    kind: Literal["callback"] = "callback"
+    id: str
+    tenant: str
+    product_id: str
+    events: tuple[str, ...]
+    url: str
+    in_cluster: bool = False  # made from serviceRef: private addresses are meant
+    sealed_signing_keys: str = Field(default="", repr=False)  # MultiFernet over a JSON list, the current key first
+    headers: tuple[tuple[str, str], ...] = ()
+    timeout_s: float = 15.0
+    retry_schedule_s: tuple[float, ...] | None = None  # None: the default schedule
+    non_retryable_statuses: tuple[int, ...] = ()
+    suspended: bool = False
+    enabled_since: str = ""  # changes when it was enabled again after 410 Gone
+
+
+AnyRecord = Annotated[ProductRecord | OrganizationRecord | CallbackRecord, Field(discriminator="kind")]
+RECORD: TypeAdapter[ProductRecord | OrganizationRecord | CallbackRecord] = TypeAdapter(AnyRecord)

@@ -1,0 +1,66 @@
+"""When to try again: a pure decision from outcome, attempt number, policy and clock.
+
+The default schedule is that of Standard Webhooks 1.0 (75 hours in all). Jitter only ever adds (0..+20 %), so neither
+the schedule nor a receiver's Retry-After is undercut.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import StrEnum
+
+from angarium.notifications import Outcome, Result
+
+MINUTE, HOUR = 60.0, 3600.0
+DEFAULT_SCHEDULE = (5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
+JITTER = 0.2
+LONGEST_RETRY_AFTER = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """`schedule`: seconds to wait after the first, second, … failed attempt; attempts = len(schedule) + 1."""
+
+    schedule: tuple[float, ...] = DEFAULT_SCHEDULE
+    non_retryable: frozenset[int] = frozenset()
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts there are in all."""
+        return len(self.schedule) + 1
+
+
+class Move(StrEnum):
+    """What becomes of a delivery after an attempt."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    REFUSED = "refused"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The one transition an attempt ends in; `delay` in seconds, for RETRY only."""
+
+    move: Move
+    reason: str = ""
+    delay: float = 0.0
+
+
+def decide(outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | None = None) -> Decision:
+    """Settle the `attempt`-th try (from 1). `jitter` in 0..1 is drawn when not given."""
+    if outcome.result is Result.DELIVERED:
+        return Decision(Move.DELIVERED)
+    if outcome.result is Result.PERMANENT:
+        return Decision(Move.REFUSED, outcome.reason)
+    if attempt >= policy.attempts:
+        return Decision(Move.DEAD, outcome.reason)
+    draw = random.random() if jitter is None else jitter  # noqa: S311 - jitter guards no secret
+    return Decision(Move.RETRY, outcome.reason, _delay(outcome, attempt, policy) * (1 + JITTER * draw))
+
+
+def _delay(outcome: Outcome, attempt: int, policy: RetryPolicy) -> float:
+    planned = policy.schedule[attempt - 1]
+    if outcome.retry_after is not None:
+        return max(planned, min(outcome.retry_after, LONGEST_RETRY_AFTER))
+    return planned

@@ -1,0 +1,91 @@
+"""Settings from the environment. A wrong value stops the process at start and names the variable.
+
+Each service extends `Settings` with its own fields; secrets may also be given as the path of a file in
+`<VARIABLE>_FILE`, as Kubernetes mounts them.
+"""
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "ANGARIUM_"
+
+
+class RedisSettings(BaseSettings):
+    """Where Redis or Valkey is, and how long to wait for it."""
+
+    model_config = SettingsConfigDict(env_prefix="ANGARIUM_REDIS_", extra="ignore", frozen=True)
+
+    url: SecretStr = Field(
+        default=SecretStr("redis://127.0.0.1:6379/0"),
+        description="redis://, rediss:// (TLS) or unix:// URL of Redis 7+ or Valkey 8+",
+    )
+    timeout: float = Field(default=5.0, gt=0, le=60, description="seconds that one call may take in all")
+    connect_timeout: float = Field(default=2.0, gt=0, le=60, description="seconds to connect")
+    client_name: str = Field(default="angarium", pattern=r"^[!-~]{1,64}$", description="shown by CLIENT LIST")
+
+    @field_validator("url")
+    @classmethod
+    def _scheme(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+
+class Settings(BaseSettings):
+    """What every process reads."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    redis: RedisSettings = Field(default_factory=RedisSettings)
+    shards: int = Field(
+        default=1, ge=1, le=1024, description="into how many shards the queue is split; the same everywhere"
+    )
+    pod: str = Field(
+        default_factory=socket.gethostname,
+        pattern=r"^[A-Za-z0-9._-]{1,128}$",
+        description="this process's name, unique among its kind",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is logged"
+    )
+    probe_host: str = Field(default="0.0.0.0", description="address of /healthz, /readyz and /metrics")  # noqa: S104 - probes come from outside the pod
+    probe_port: int = Field(
+        default=9480, ge=0, le=65535, description="port of /healthz, /readyz and /metrics; 0 picks a free one"
+    )
+
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def load(model: type[S]) -> S:
+    """Read settings, or end the process with one line for each variable that is wrong."""
+    try:
+        _read_files()
+        return model()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            print(f"{_variable(model, problem)}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
+    except OSError as error:
+        print(f"settings: {error.strerror}: {error.filename}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
+    raise SystemExit(78)  # EX_CONFIG
+
+
+def _read_files() -> None:
+    for name, path in list(os.environ.items()):
+        if name.startswith(PREFIX) and name.endswith("_FILE") and path:
+            os.environ[name.removesuffix("_FILE")] = Path(path).read_text(encoding="utf-8").strip()
+
+
+def _variable(model: type[BaseSettings], problem: Any) -> str:
+    prefix = "ANGARIUM_REDIS_" if problem["loc"] and _is_redis(model, problem) else PREFIX
+    return prefix + "_".join(str(part) for part in problem["loc"]).upper()
+
+
+def _is_redis(model: type[BaseSettings], problem: Any) -> bool:
+    return problem["loc"][0] not in model.model_fields and problem["loc"][0] in RedisSettings.model_fields

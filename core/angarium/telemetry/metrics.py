@@ -1,0 +1,64 @@
+"""Every metric, by its public name. No label has values that a caller can invent; product is `namespace/name`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from angarium import __version__
+
+LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+BUILD = Gauge("angarium_build_info", "1, labelled with the version that runs", ["version"])
+BUILD.labels(__version__).set(1)
+REDIS_UP = Gauge("angarium_redis_up", "Whether the last exchange with Redis went well")
+CONFIG_LAG = Gauge("angarium_config_revision_lag", "Revisions of the config that this pod has yet to apply")
+REJECTED_RECORDS = Gauge("angarium_config_rejected_records", "Config records that this pod could not read")
+LOOP_ERRORS = Counter("angarium_loop_errors_total", "Rounds of a maintenance loop that failed", ["loop"])
+
+# gateway
+ACCEPTED = Counter("angarium_notifications_accepted", "Notifications answered with 202", ["product", "priority"])
+UNMATCHED = Counter("angarium_notifications_unmatched", "Accepted notifications that nobody subscribes to", ["product"])
+REPLAYED = Counter("angarium_notifications_replayed", "Requests answered from their Idempotency-Key", ["product"])
+REJECTED = Counter("angarium_notifications_rejected", "Notifications that were not accepted", ["reason"])
+REQUEST_DURATION = Histogram(
+    "angarium_request_duration_seconds", "From request to response", ["route"], buckets=DURATION
+)
+REQUESTS = Counter("angarium_requests", "Requests answered", ["route", "code"])
+
+# deliverer
+ATTEMPTS = Counter("angarium_attempts", "Attempts by how they ended", ["product", "channel", "outcome", "reason"])
+ATTEMPT_DURATION = Histogram(
+    "angarium_attempt_duration_seconds", "Duration of an attempt", ["channel"], buckets=DURATION
+)
+SETTLED = Counter("angarium_deliveries_settled", "Deliveries that reached their end", ["product", "channel", "status"])
+RECOVERED = Counter(
+    "angarium_deliveries_recovered", "Deliveries taken over from a deliverer that died: the receiver may hear twice"
+)
+STALE = Counter("angarium_settles_stale", "Attempts whose delivery another deliverer had taken over meanwhile")
+DELIVERY_LATENCY = Histogram(
+    "angarium_delivery_latency_seconds", "From accepted to delivered", ["priority"], buckets=LATENCY
+)
+SLOTS = Gauge("angarium_deliverer_slots", "Deliveries this pod can have in flight")
+SLOTS_USED = Gauge("angarium_deliverer_slots_used", "Deliveries this pod has in flight")
+
+# the queue as a whole, from Redis: every deliverer shows the same, so take max() over pods
+BACKLOG = Gauge("angarium_backlog", "Deliveries that wait", ["lane", "state"])
+OLDEST_READY = Gauge(
+    "angarium_oldest_ready_seconds", "Age of the oldest delivery that is ready and not yet read", ["lane"]
+)
+DEAD_LETTERS = Gauge("angarium_dead_letters", "Refused and dead deliveries since the beginning, less those redriven")
+REDIS_MEMORY = Gauge("angarium_redis_memory_ratio", "Used memory over maxmemory; 0 where there is no limit")
+
+# operator
+CALLBACKS = Gauge("angarium_callbacks", "Callbacks by the health of their endpoint", ["health"])
+UNHEALTHY = Gauge("angarium_callback_unhealthy", "1 for each callback whose endpoint fails", ["namespace", "name"])
+RESOURCES = Gauge("angarium_operator_resources", "Resources by kind and readiness", ["kind", "ready"])
+RECONCILIATIONS = Counter("angarium_operator_reconciliations", "Reconciliations", ["kind", "result"])
+RECONCILE_DURATION = Histogram(
+    "angarium_operator_reconcile_duration_seconds", "Duration of a reconciliation", ["kind"], buckets=DURATION
+)
+API_REQUESTS = Counter("angarium_operator_api_requests", "Requests to the Kubernetes API", ["verb", "code"])
+WATCH_EVENT = Gauge(
+    "angarium_operator_watch_last_event_timestamp_seconds", "When a watch last brought something", ["kind"]
+)
+QUEUE_DEPTH = Gauge("angarium_operator_queue_depth", "Objects that wait to be reconciled")
+CONFIG_REVISION = Gauge("angarium_operator_config_revision", "Last revision published")

@@ -1,0 +1,87 @@
+"""The way of a notification through the queue."""
+
+import asyncio
+import time
+
+from angarium.config import ConfigStore, ConfigTail
+from angarium.link import Link
+from angarium.notifications import DeliveryState, Notification, Priority, Status, Target
+from angarium.queue import Census, Consumer, Filters, Intake, Ledger, Queue, Release, Settlement
+from angarium.records import ProductRecord
+from angarium.retries import Move
+from angarium.settings import RedisSettings
+
+
+def notification(intake: Intake, targets: int = 1, **more: object) -> Notification:
+    now = time.time_ns() // 1_000_000
+    id_ = intake.new_id("prd_a", None, now)
+    names = tuple(Target(f"cbk_{n}", f"shop/c{n}") for n in range(targets))
+    fields: dict[str, object] = {"priority": Priority.NORMAL} | more
+    return Notification(id_, "prd_a", "shop/shop", "order.paid", b'{"a":1}', created_ms=now, targets=names, **fields)  # type: ignore[arg-type]  # test data
+
+
+async def test_accept_fail_retry_deliver(redis_settings: RedisSettings) -> None:
+    async with Queue(redis_settings) as queue, Consumer(queue, "a", block=0.2) as consumer:
+        intake, ledger = Intake(queue), Ledger(queue)
+        first = notification(intake, 2)
+        assert (await intake.enqueue(first)).id == first.id
+        entries = await consumer.read(10)
+        assert len(entries) == 2
+        started = await consumer.start(entries)
+        assert [s.attempt.number for s in started] == [1, 1]
+        due = await consumer.settle(Settlement(started[0], Move.DELIVERED, timeline=b'{"type":"attempt"}'))
+        assert due == 0.0
+        assert await consumer.settle(Settlement(started[1], Move.RETRY, "http_503", 0.0, b'{"type":"attempt"}'))
+        stored = await ledger.get(first.id)
+        assert stored is not None
+        assert stored.status is Status.PENDING
+        assert (await consumer.promote(queue.shards[0])).moved == 1
+        [entry] = await consumer.wait()
+        [again] = await consumer.start([entry])
+        assert again.attempt.number == 2
+        await consumer.settle(Settlement(again, Move.DEAD, "http_503", 0.0, b'{"type":"attempt"}'))
+        stored = await ledger.get(first.id)
+        assert stored is not None
+        assert [d.state for d in stored.deliveries] == [DeliveryState.DELIVERED, DeliveryState.DEAD]
+        assert stored.status is Status.PARTIAL
+        page = await ledger.page("prd_a", Filters(status=Status.PARTIAL), 10)
+        assert [item.notification.id for item in page.items] == [first.id]
+        assert len(await ledger.timeline(first.id)) == 3
+        assert await intake.redrive(first, [0, 1], b'{"type":"redrive"}') == ["delivered", "redriven"]
+        backlog = await Census(queue).backlog()
+        assert backlog.ready["normal"] == 1
+        [entry] = await consumer.read(1)
+        assert await consumer.release(entry, Release.PARKED)
+        assert (await Census(queue).backlog()).parked == 1
+        assert (await consumer.promote(queue.shards[0])).parked == ("cbk_1",)
+        assert await consumer.unpark(queue.shards[0], "cbk_1") == 1
+        async with Consumer(queue, "b", block=0.2) as other:
+            [taken] = await consumer.read(5)
+            [begun] = await consumer.start([taken])
+            [claimed] = await other.claim("a", 10)
+            [restarted] = await other.start([claimed])
+            assert restarted.attempt.number == begun.attempt.number
+            assert restarted.attempt.recoveries == 1
+            assert await consumer.settle(Settlement(begun, Move.DELIVERED)) is None
+            assert await other.settle(Settlement(restarted, Move.DELIVERED)) == 0.0
+        counters = (await Census(queue).backlog()).counters
+        assert counters["accepted"] == counters["delivered"] + counters.get("refused", 0) + counters.get("dead", 0) == 2
+
+
+async def test_config_reaches_the_tail(redis_settings: RedisSettings) -> None:
+    tail = ConfigTail(redis_settings)
+    async with Link(redis_settings) as link:
+        store = ConfigStore(link)
+        assert await store.adopt() == {}
+        runner = asyncio.create_task(tail.run())
+        await asyncio.wait_for(tail.loaded.wait(), 5)
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        tail.listen(heard.put_nowait)
+        record = ProductRecord(namespace="shop", name="shop", id="prd_a")
+        await store.begin([record])
+        assert await asyncio.wait_for(heard.get(), 5) == {record.key: record.model_copy(update={"revision": 1})}
+        await store.publish([], [record.key])
+        assert await asyncio.wait_for(heard.get(), 5) == {record.key: None}
+        assert tail.applied.revision == 2
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
