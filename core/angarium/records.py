@@ -76,7 +76,8 @@ class CallbackRecord(Record):
     retry_schedule_s: tuple[float, ...] | None = None  # None: the default schedule
     non_retryable_statuses: tuple[int, ...] = ()
     suspended: bool = False
-    enabled_since: str = ""  # changes when it was enabled again after 410 Gone
+    endpoint: str = ""  # token of the url and of its last enabling: a 410 Gone counts for this token alone
+    disabled: str = ""  # why it is disabled (`gone`): the gateway leaves it out, what waits for it is refused
 
 
 AnyRecord = Annotated[ProductRecord | OrganizationRecord | CallbackRecord, Field(discriminator="kind")]
