@@ -21,6 +21,7 @@ from angarium.resources.meta import (
     Status,
 )
 from angarium.resources.organization import Organization, OrganizationSpec, OrganizationStatus
+from angarium.resources.problems import Problem, problems
 from angarium.resources.product import Product, ProductSpec, ProductStatus
 from angarium.resources.selectors import AllowedNamespaces, LabelSelector, Requirement
 
@@ -47,6 +48,7 @@ __all__ = [
     "OrganizationRef",
     "OrganizationSpec",
     "OrganizationStatus",
+    "Problem",
     "Product",
     "ProductDelivery",
     "ProductRef",
@@ -60,4 +62,5 @@ __all__ = [
     "ServiceRef",
     "Signing",
     "Status",
+    "problems",
 ]

@@ -12,6 +12,9 @@ from angarium.resources.rules import Model, Rule, SpecModel, StatusModel
 GROUP = "angarium.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+ROTATE = "angarium.dev/rotate-requested-at"
+ENABLE = "angarium.dev/enable-requested-at"
+LONGEST_REQUEST = 253
 ApiVersion = Literal["angarium.dev/v1alpha1"]
 ATOMIC: JsonDict = {"x-kubernetes-map-type": "atomic"}
 
@@ -34,12 +37,16 @@ SecretName = Annotated[str, StringConstraints(max_length=253), _name(_SUBDOMAIN,
 DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Identifier = Annotated[str, StringConstraints(max_length=64)]
 Reason = Annotated[str, StringConstraints(max_length=1024)]
-Request = Annotated[str, StringConstraints(max_length=253)]
+Request = Annotated[str, StringConstraints(max_length=LONGEST_REQUEST)]
 
 
 def empty_for_null(value: Any) -> Any:
     """What `labels:` with nothing after it means in YAML."""
     return {} if value is None else value
+
+
+def _request(annotation: str | None) -> str | None:
+    return annotation[:LONGEST_REQUEST] if annotation else None
 
 
 StringMap = Annotated[dict[str, str], BeforeValidator(empty_for_null)]
@@ -81,6 +88,16 @@ class Resource(Model):
     )
 
     metadata: ObjectMeta
+
+    @property
+    def rotation_request(self) -> str | None:
+        """What asks for new keys, cut to what the status can hold: each new text asks once."""
+        return _request(self.metadata.annotations.get(ROTATE))
+
+    @property
+    def enable_request(self) -> str | None:
+        """What asks to enable a callback again after 410 Gone."""
+        return _request(self.metadata.annotations.get(ENABLE))
 
 
 class ProductRef(SpecModel):

@@ -30,7 +30,7 @@ class Rule:
     def enforce(self, value: Any) -> Any:
         """Return the value, or raise the message as a validation error."""
         if self.check is not None and not self.check(value):
-            raise PydanticCustomError("rule", "{message}", {"message": self.message})
+            raise PydanticCustomError("rule", "{message}", {"message": self.message, "at": self.at})
         return value
 
     def as_json(self) -> dict[str, str]:

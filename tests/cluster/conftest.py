@@ -1,0 +1,180 @@
+"""A real API server for the tests of this folder, or one visible line that says how to get it."""
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from tests.cluster.api import Api, Object, Refused, collection
+from tests.cluster.apiserver import shared_api_server
+from tests.cluster.kubeconfig import Access, read_kubeconfig, write_kubeconfig
+
+ROOT = Path(__file__).parents[2]
+HOW = (
+    "no API server: export KUBEBUILDER_ASSETS=$(setup-envtest use -p path) for one of our own,"
+    " or ANGARIUM_TEST_KUBECONFIG=FILE for any cluster"
+)
+RBAC = "rbac.authorization.k8s.io"
+
+Kubectl = Callable[..., str]
+ActAs = Callable[..., Awaitable[Path]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all of this folder."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Have all tests without a server skip at one place, so that the summary folds them into one line."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(HOW):
+        report.longrepr = (__file__, 1, report.longrepr[2])
+    return report
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The path of an admin's kubeconfig."""
+    given, assets = os.environ.get("ANGARIUM_TEST_KUBECONFIG"), os.environ.get("KUBEBUILDER_ASSETS")
+    if given:
+        yield Path(given)
+    elif assets:
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        with shared_api_server(shared / "cluster", Path(assets)) as path:
+            yield path
+    else:
+        pytest.skip(HOW)
+
+
+@pytest.fixture(scope="session")
+def access(kubeconfig: Path) -> Access:
+    """How the admin reaches the server."""
+    return read_kubeconfig(kubeconfig)
+
+
+@pytest.fixture(scope="session")
+def crds_installed(access: Access) -> None:
+    """The CRDs of the repository are served. Other workers may install them at the same time."""
+    definitions = [yaml.safe_load(file.read_text()) for file in sorted((ROOT / "crds").glob("*.yaml"))]
+    with httpx.Client(base_url=access.server, verify=access.tls(), headers=access.headers(), trust_env=False) as client:
+        for definition in definitions:
+            response = client.patch(
+                f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{definition['metadata']['name']}",
+                params={"fieldManager": "tests", "force": "true"},
+                headers={"content-type": "application/apply-patch+yaml"},
+                json=definition,
+            )
+            assert response.is_success, response.json()["message"]
+        for definition in definitions:
+            _wait_until_served(client, definition["spec"]["names"]["plural"])
+
+
+def _wait_until_served(client: httpx.Client, plural: str) -> None:
+    end = time.monotonic() + 30
+    while not client.get(f"/apis/angarium.dev/v1alpha1/{plural}").is_success:
+        assert time.monotonic() < end, f"{plural} are not served"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+async def api(access: Access) -> AsyncIterator[Api]:
+    """The admin's client."""
+    async with Api(access) as client:
+        yield client
+
+
+@pytest.fixture
+async def namespace(api: Api) -> AsyncIterator[str]:
+    """A fresh namespace; nothing of ours is left in it afterwards."""
+    name = f"t-{uuid.uuid4().hex[:10]}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await api.create(manifest)
+    yield name
+    for kind in ("Callback", "Organization", "Product"):
+        ours = {"apiVersion": "angarium.dev/v1alpha1", "kind": kind, "metadata": {"namespace": name}}
+        try:
+            await api.request("DELETE", collection(ours))
+        except Refused as refused:
+            if refused.status != 404:  # the CRDs may never have been installed
+                raise
+    await api.delete(manifest)
+
+
+@pytest.fixture
+def kubectl(kubeconfig: Path, tmp_path: Path) -> Kubectl:
+    """The real kubectl, for what only it shows: `kubectl("get", "angarium", "-n", namespace)` gives what it printed."""
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    binary = Path(assets) / "kubectl" if assets else Path("kubectl")
+
+    def run(*arguments: str, stdin: str = "") -> str:
+        command: list[str | Path] = [
+            binary,
+            f"--kubeconfig={kubeconfig}",
+            f"--cache-dir={tmp_path / 'kubectl'}",
+            *arguments,
+        ]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def act_as(api: Api, namespace: str, tmp_path: Path) -> ActAs:
+    """A kubeconfig of a ServiceAccount in the fresh namespace: `await act_as("operator", rules=[...])`.
+
+    `rules` are those of a ClusterRole, granted everywhere; leave them out when the account's roles are applied by hand
+    (as the chart's are). `in_namespace` names an account elsewhere.
+    """
+
+    async def kubeconfig_of(name: str, rules: list[Object] | None = None, in_namespace: str = namespace) -> Path:
+        account: Object = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"name": name, "namespace": in_namespace},
+        }
+        await api.apply(account)
+        if rules is not None:
+            await _grant(api, account, rules)
+        path = tmp_path / f"{in_namespace}-{name}.kubeconfig"
+        write_kubeconfig(path, api.access.with_token(await _token(api, account)))
+        return path
+
+    return kubeconfig_of
+
+
+async def _grant(api: Api, account: Object, rules: list[Object]) -> None:
+    name = f"{account['metadata']['namespace']}-{account['metadata']['name']}"
+    role: Object = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": name}}
+    subject = {"kind": "ServiceAccount"} | account["metadata"]
+    await api.apply(role | {"kind": "ClusterRole", "rules": rules})
+    await api.apply(
+        role
+        | {
+            "kind": "ClusterRoleBinding",
+            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+            "subjects": [subject],
+        }
+    )
+
+
+async def _token(api: Api, account: Object) -> str:
+    answer = await api.request(
+        "POST",
+        f"{collection(account)}/{account['metadata']['name']}/token",
+        json={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}},
+    )
+    token: str = answer["status"]["token"]
+    return token

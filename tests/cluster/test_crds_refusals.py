@@ -1,0 +1,132 @@
+"""Each rule of the CRDs, with its field and its words, as the API server itself gives them."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.cluster.api import Api, Object, Refused
+from tests.contract.refusals import MINIMAL, REFUSALS, Refusal, manifest
+
+CANT_MOVE = "a callback can't move to another product; create a new one"
+SECRET_STAYS = "secretName can't change once set, since workloads mount that Secret; create a new object"
+SERVICE = {"name": "warehouse", "port": 8080}
+LONG_LIST = [f"e{number}" for number in range(33)]
+
+
+async def refusal_of(api: Api, resource: Object) -> str:
+    """The API server's message."""
+    with pytest.raises(Refused) as caught:
+        await api.create(resource, dry_run=True)  # nothing is left should it be taken
+    return caught.value.message
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+async def test_rule_refuses_with_field_and_message(crds_installed: None, api: Api, refusal: Refusal) -> None:
+    """One message, and no other beside it."""
+    message = await refusal_of(api, manifest(refusal.kind, refusal.spec))
+    start = f'{refusal.kind}.angarium.dev "x" is invalid: {refusal.field}: Invalid value: '
+    assert message.startswith(start)
+    assert message.endswith(refusal.message)
+    assert message.count("Invalid value") == 1
+
+
+async def test_long_name_is_refused(crds_installed: None, api: Api) -> None:
+    """Names become label values, which hold 63 characters."""
+    message = await refusal_of(api, manifest("Product", None, name="p" * 64))
+    assert message.endswith(": metadata.name: 63 characters at most")
+    await api.create(manifest("Product", None, name="p" * 63), dry_run=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        ("Product", {"displayName": "x" * 129}, "spec.displayName: Too long: may not be more than 128 bytes"),
+        ("Product", {"displayName": ""}, "spec.displayName in body should be at least 1 chars long"),
+        ("Product", {"quotas": {"requestsPerSecond": 0}}, "should be greater than or equal to 1"),
+        ("Product", {"quotas": {"backlog": 0}}, "should be greater than or equal to 1"),
+        ("Product", {"allowedNamespaces": {"from": "None"}}, 'supported values: "Same", "All", "Selector"'),
+        ("Product", {"delivery": {"retry": {"schedule": ["1s"] * 33}}}, "must have at most 32 items"),
+        ("Product", {"delivery": {"retry": {"nonRetryableStatuses": [299]}}}, "should be greater than or equal to 300"),
+        ("Product", {"delivery": {"retry": {"nonRetryableStatuses": [600]}}}, "should be less than or equal to 599"),
+        ("Product", {"delivery": {"retry": {"nonRetryableStatuses": [404, 404]}}}, "Duplicate value: 404"),
+        ("Organization", {"productRef": None}, "spec.productRef: Required value"),
+        ("Organization", {"weight": 0}, "should be greater than or equal to 1"),
+        ("Organization", {"weight": 101}, "should be less than or equal to 100"),
+        ("Callback", {"events": None}, "spec.events: Required value"),
+        ("Callback", {"events": LONG_LIST}, "spec.events: Too many: 33: must have at most 32 items"),
+        ("Callback", {"events": ["order.*", "order.*"]}, 'spec.events[1]: Duplicate value: "order.*"'),
+        ("Callback", {"events": ["e" * 129]}, "spec.events[0]: Too long: may not be more than 128 bytes"),
+        ("Callback", {"url": f"https://example.com/{'x' * 2029}"}, "spec.url: Too long"),
+        ("Callback", {"headers": dict.fromkeys(LONG_LIST[:17], "x")}, "must have at most 16"),
+        ("Callback", {"headers": {"x-team": "x" * 1025}}, "Too long"),
+        ("Callback", {"url": None, "serviceRef": SERVICE | {"port": 65536}}, "should be less than or equal to 65535"),
+        ("Callback", {"url": None, "serviceRef": {"name": "warehouse"}}, "spec.serviceRef.port: Required value"),
+        ("Callback", {"url": None, "serviceRef": SERVICE | {"scheme": "ftp"}}, 'supported values: "http", "https"'),
+        ("Callback", {"signing": {"type": "RSA"}}, 'supported values: "HMAC", "Ed25519"'),
+        ("Callback", {"suspend": "yes"}, "must be of type boolean"),
+        ("Callback", {"colour": "red"}, 'strict decoding error: unknown field "spec.colour"'),
+    ],
+    ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else None,
+)
+async def test_bounds_are_kept(crds_installed: None, api: Api, kind: str, change: Object, message: str) -> None:
+    """Bounds of lists, strings and numbers, and unknown fields, in the API server's own words."""
+    assert message in await refusal_of(api, manifest(kind, Refusal(kind, change, "", "").spec))
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "field", "message"),
+    [
+        (
+            "Organization",
+            {},
+            {"productRef": {"name": "other"}},
+            "spec.productRef",
+            "an organization can't move to another product; create a new one",
+        ),
+        ("Callback", {}, {"productRef": {"name": "other"}}, "spec.productRef", CANT_MOVE),
+        ("Callback", {}, {"productRef": {"name": "shop", "namespace": "b"}}, "spec.productRef", CANT_MOVE),
+        ("Callback", {}, {"productRef": None, "organizationRef": {"name": "acme"}}, "spec.productRef", CANT_MOVE),
+        (
+            "Callback",
+            {"productRef": None, "organizationRef": {"name": "acme"}},
+            {"organizationRef": {"name": "other"}},
+            "spec.organizationRef",
+            CANT_MOVE,
+        ),
+        *(
+            (kind, {field: {"secretName": "chosen"}}, {field: value}, f"spec.{field}.secretName", SECRET_STAYS)
+            for kind, field in (("Product", "credentials"), ("Organization", "credentials"), ("Callback", "signing"))
+            for value in ({"secretName": "other"}, {"secretName": None}, None)
+        ),
+    ],
+)
+async def test_what_stays_can_not_be_changed(
+    crds_installed: None, api: Api, namespace: str, kind: str, before: Object, after: Object, field: str, message: str
+) -> None:
+    """Immutability, told at the field that would change."""
+    resource = manifest(kind, Refusal(kind, before, "", "").spec, namespace=namespace)
+    await api.create(resource)
+    with pytest.raises(Refused) as caught:
+        await api.patch(resource, {"spec": after})
+    assert caught.value.message.startswith(f'{kind}.angarium.dev "x" is invalid: {field}: Invalid value: ')
+    assert caught.value.message.endswith(message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("Product", {"credentials": {"secretName": "chosen-late"}}),
+        ("Organization", {"credentials": {"secretName": "chosen-late"}, "weight": 100}),
+        ("Callback", {"signing": {"secretName": "chosen-late", "type": "Ed25519"}}),
+        ("Callback", {"url": None, "serviceRef": SERVICE, "events": ["**"], "suspend": True}),
+    ],
+)
+async def test_what_may_change_can_be_changed(
+    crds_installed: None, api: Api, namespace: str, kind: str, change: Object
+) -> None:
+    """A name may be chosen later; everything but references and chosen names may change."""
+    resource = manifest(kind, MINIMAL[kind], namespace=namespace)
+    await api.create(resource)
+    changed: dict[str, Any] = (await api.patch(resource, {"spec": change}))["spec"]
+    assert changed.items() >= {key: value for key, value in changed.items() if key in change}.items()
+    assert set(changed) >= {key for key, value in change.items() if value is not None}

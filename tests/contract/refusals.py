@@ -1,0 +1,207 @@
+"""What is refused and with which words: one table for the API server (CEL) and for the models (`angarium dev`)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Spec = dict[str, Any]
+
+MINIMAL: dict[str, Spec] = {
+    "Product": {},
+    "Organization": {"productRef": {"name": "shop"}},
+    "Callback": {"productRef": {"name": "shop"}, "events": ["order.*"], "url": "https://example.com/hooks"},
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A spec, as a change to the least valid one, and the field and message it gets; None removes a field."""
+
+    kind: str
+    change: Spec
+    field: str
+    message: str
+
+    @property
+    def spec(self) -> Spec:
+        """The whole spec."""
+        merged = MINIMAL[self.kind] | self.change
+        return {key: value for key, value in merged.items() if value is not None}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.change}"
+
+
+def manifest(kind: str, spec: Spec | None, name: str = "x", namespace: str = "default") -> dict[str, Any]:
+    """The object around a spec."""
+    metadata = {"name": name, "namespace": namespace}
+    whole = {"apiVersion": "angarium.dev/v1alpha1", "kind": kind, "metadata": metadata}
+    return whole if spec is None else whole | {"spec": spec}
+
+
+NAME = "must be a name: lower case letters, digits, - or ., with a letter or digit at either end"
+LABEL = "must be a name: lower case letters, digits, -, with a letter or digit at either end"
+PATTERN = "segments are letters, digits, - and _, joined by dots; * stands for one segment, ** for the rest"
+URL = "must be an http or https URL, like https://example.com/hooks"
+BARE = "must not hold credentials or a fragment"
+HEADER_NAME = "names are letters, digits and !#$%&*+.^_`|~-, 64 characters at most"
+HEADER_OURS = "connection headers, host, user-agent, content-* and webhook-* are set by angarium"
+HEADER_VALUE = "must be printable ASCII, with no space at either end"
+PATH = "must begin with / and hold only what may stand in a URL, and no fragment"
+ONE_OWNER = "exactly one of productRef, organizationRef must be set"
+ONE_TARGET = "exactly one of url, serviceRef must be set"
+SELECTOR = "from: Selector needs a selector; Same and All take none"
+VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
+
+
+def _duration(shortest: str, longest: str) -> str:
+    return f"must be a duration from {shortest} to {longest}, like 15s, 1h30m or 250ms"
+
+
+def _requirement(**expression: Any) -> Spec:
+    return {"allowedNamespaces": {"from": "Selector", "selector": {"matchExpressions": [expression]}}}
+
+
+def _service(**change: Any) -> Spec:
+    return {"url": None, "serviceRef": {"name": "warehouse", "port": 8080} | change}
+
+
+REFUSALS = (
+    *(
+        Refusal("Product", {"credentials": {"secretName": name}}, "spec.credentials.secretName", NAME)
+        for name in ("", "Shop", "-shop", "shop_key", "a..b", "shop\n")
+    ),
+    *(
+        Refusal("Product", {"delivery": {"timeout": text}}, "spec.delivery.timeout", _duration("1s", "30s"))
+        for text in ("999ms", "31s", "15", "1d", "", "-5s", "1.5s", "15s\n", "s")
+    ),
+    *(
+        Refusal("Product", {"delivery": {"retention": text}}, "spec.delivery.retention", _duration("1h", "2160h"))
+        for text in ("59m", "2160h1ms")
+    ),
+    Refusal(
+        "Product",
+        {"delivery": {"retry": {"schedule": ["5s", "99ms"]}}},
+        "spec.delivery.retry.schedule[1]",
+        _duration("100ms", "72h"),
+    ),
+    Refusal(
+        "Product",
+        {"credentials": {"rotation": {"interval": "59m", "overlap": "1m"}}},
+        "spec.credentials.rotation.interval",
+        _duration("1h", "17520h"),
+    ),
+    Refusal(
+        "Product",
+        {"credentials": {"rotation": {"overlap": "721h"}}},
+        "spec.credentials.rotation.overlap",
+        _duration("0s", "720h"),
+    ),
+    *(
+        Refusal(
+            "Product",
+            {"credentials": {"rotation": rotation}},
+            "spec.credentials.rotation.overlap",
+            "overlap must be shorter than interval",
+        )
+        for rotation in ({"interval": "24h"}, {"interval": "2h", "overlap": "120m"})  # the first by the default of 24h
+    ),
+    Refusal("Product", {"allowedNamespaces": {"from": "Selector"}}, "spec.allowedNamespaces.selector", SELECTOR),
+    Refusal("Product", {"allowedNamespaces": {"selector": {}}}, "spec.allowedNamespaces.selector", SELECTOR),
+    *(
+        Refusal("Product", expression, "spec.allowedNamespaces.selector.matchExpressions[0].values", VALUES)
+        for expression in (
+            _requirement(key="team", operator="In"),
+            _requirement(key="team", operator="NotIn", values=[]),
+            _requirement(key="team", operator="Exists", values=["a"]),
+        )
+    ),
+    Refusal("Organization", {"productRef": {"name": "Shop"}}, "spec.productRef.name", NAME),
+    Refusal("Organization", {"productRef": {"name": "shop", "namespace": "a.b"}}, "spec.productRef.namespace", LABEL),
+    Refusal("Callback", {"productRef": None}, "spec", ONE_OWNER),
+    Refusal("Callback", {"organizationRef": {"name": "acme"}}, "spec", ONE_OWNER),
+    Refusal("Callback", {"productRef": None, "organizationRef": {"name": "A"}}, "spec.organizationRef.name", NAME),
+    Refusal("Callback", {"url": None}, "spec", ONE_TARGET),
+    Refusal("Callback", {"serviceRef": {"name": "warehouse", "port": 8080}}, "spec", ONE_TARGET),
+    Refusal("Callback", {"events": []}, "spec.events", "at least one event or pattern is needed"),
+    *(
+        Refusal("Callback", {"events": ["refund.created", text]}, "spec.events[1]", PATTERN)
+        for text in ("order..paid", ".order", "order.", "order paid", "**.order", "order.*x", "ordér", "order\n")
+    ),
+    *(
+        Refusal("Callback", {"url": url}, "spec.url", URL)
+        for url in (
+            "",
+            "/hooks",
+            "ftp://example.com",
+            "https://",
+            "https:///hooks",
+            "https://:8080/",
+            "http://exa mple.com",
+            "https://example.com:99999/",
+            "https://example.com:0/",
+            "https://[::1/",
+            "https://exämple.com/",
+            "HTTPS://example.com",
+            "https://example.com/\n",
+            "https://example.com:port/",
+            "https://%zz/",
+        )
+    ),
+    *(
+        Refusal("Callback", {"url": url}, "spec.url", BARE)
+        for url in (
+            "https://user:secret@example.com/",
+            "https://user@example.com",
+            "https://example.com/#part",
+            "https://example.com/#",
+        )
+    ),
+    *(Refusal("Callback", _service(name=name), "spec.serviceRef.name", LABEL) for name in ("", "a.b", "Warehouse")),
+    *(
+        Refusal("Callback", _service(path=path), "spec.serviceRef.path", PATH)
+        for path in ("", "hooks", "/a b", "/#a", "/%", "/a\\b")
+    ),
+    *(
+        Refusal("Callback", {"headers": {name: "x"}}, "spec.headers", HEADER_NAME)
+        for name in ("", "x y", "x:y", "é", "n" * 65)
+    ),
+    *(
+        Refusal("Callback", {"headers": {name: "x"}}, "spec.headers", HEADER_OURS)
+        for name in (
+            "connection",
+            "Expect",
+            "keep-alive",
+            "proxy-authenticate",
+            "Proxy-Authorization",
+            "proxy-connection",
+            "TE",
+            "trailer",
+            "Transfer-Encoding",
+            "upgrade",
+            "Host",
+            "User-Agent",
+            "Content-Type",
+            "content-length",
+            "webhook-id",
+            "Webhook-Signature",
+        )
+    ),
+    *(
+        Refusal("Callback", {"headers": {"x-team": value}}, "spec.headers[x-team]", HEADER_VALUE)
+        for value in (" a", "a ", "a\r\nb", "é", "a\t")
+    ),
+    Refusal("Callback", {"signing": {"secretName": "A"}}, "spec.signing.secretName", NAME),
+    Refusal(
+        "Callback",
+        {"signing": {"rotation": {"interval": "1h"}}},
+        "spec.signing.rotation.overlap",
+        "overlap must be shorter than interval",
+    ),
+    Refusal("Callback", {"delivery": {"timeout": "1m"}}, "spec.delivery.timeout", _duration("1s", "30s")),
+    Refusal(
+        "Callback",
+        {"delivery": {"retry": {"schedule": ["73h"]}}},
+        "spec.delivery.retry.schedule[0]",
+        _duration("100ms", "72h"),
+    ),
+)
