@@ -82,18 +82,48 @@ class PatternIndex(Generic[T]):
     """Finds the values whose patterns take an event, without looking at each.
 
     Names without a wildcard lie in a dict; the others in a trie by segments, so a look-up costs what matches plus the
-    wildcard branches that share the event's beginning.
+    wildcard branches that share the event's beginning. One pair comes and goes without touching the others.
     """
 
-    __slots__ = ("_exact", "_root")
+    __slots__ = ("_added", "_exact", "_root")
 
-    def __init__(self, pairs: Iterable[tuple[str, T]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, T]] = ()) -> None:
         self._exact: dict[str, list[tuple[int, T]]] = {}
         self._root: _Node[T] = _Node()
-        for position, (pattern, value) in enumerate(pairs):
-            self._add(validate_pattern(pattern), (position, value))
+        self._added = 0
+        for pattern, value in pairs:
+            self.add(pattern, value)
 
-    def _add(self, pattern: str, entry: tuple[int, T]) -> None:
+    def add(self, pattern: str, value: T) -> None:
+        """One more pair; raises InvalidPattern."""
+        self._insert(validate_pattern(pattern), (self._added, value))
+        self._added += 1
+
+    def discard(self, pattern: str, value: T) -> None:
+        """Take a pair out, if it is there."""
+        if "*" not in pattern:
+            _drop(self._exact.get(pattern, []), value)
+            if pattern in self._exact and not self._exact[pattern]:
+                del self._exact[pattern]
+            return
+        self._prune(self._root, pattern.split("."), value)
+
+    def _prune(self, node: _Node[T], segments: list[str], value: T) -> None:
+        """Take the value out below `node`, and what is empty then."""
+        if not segments or segments[0] == "**":
+            _drop(node.rest if segments else node.ending, value)
+            return
+        child = node.star if segments[0] == "*" else node.next.get(segments[0])
+        if child is None:
+            return
+        self._prune(child, segments[1:], value)
+        if not (child.next or child.star or child.ending or child.rest):
+            if segments[0] == "*":
+                node.star = None
+            else:
+                del node.next[segments[0]]
+
+    def _insert(self, pattern: str, entry: tuple[int, T]) -> None:
         if "*" not in pattern:
             self._exact.setdefault(pattern, []).append(entry)
             return
@@ -109,7 +139,7 @@ class PatternIndex(Generic[T]):
         node.ending.append(entry)
 
     def match(self, event: str) -> list[T]:
-        """The values of all patterns that take the event, each once, in the order of the pairs."""
+        """The values of all patterns that take the event, each once, in the order they were added."""
         found = list(self._exact.get(event, ()))
         nodes = [self._root]
         for segment in event.split("."):
@@ -125,6 +155,10 @@ class PatternIndex(Generic[T]):
             found += node.ending
         found.sort(key=_position)
         return list(dict.fromkeys([value for _, value in found]))
+
+
+def _drop(entries: list[tuple[int, T]], value: T) -> None:
+    entries[:] = [entry for entry in entries if entry[1] != value]
 
 
 def _position(entry: tuple[int, T]) -> int:
