@@ -63,18 +63,15 @@ def _start_keeper(folder: Path, assets: Path) -> None:
 def keep(folder: Path, assets: Path) -> None:
     """Run the servers, say so, and end them when no test process is left."""
     signal.signal(signal.SIGTERM, _exit)
-    data = folder / "data"
     kubeconfig = folder / "admin.kubeconfig"
-    try:
-        with _servers(folder, data, assets) as access:
-            write_kubeconfig(kubeconfig, access)
-            sys.stdout.write("ready\n")
-            sys.stdout.flush()
-            with _locked(folder / "users.lock", fcntl.LOCK_EX):
-                kubeconfig.unlink()
-    finally:
-        kubeconfig.unlink(missing_ok=True)
-        shutil.rmtree(data, ignore_errors=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_locked(folder / "keeper.lock", fcntl.LOCK_EX))  # one keeper at a time, to its very end
+        stack.callback(kubeconfig.unlink, missing_ok=True)
+        write_kubeconfig(kubeconfig, stack.enter_context(_servers(folder, assets)))
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        with _locked(folder / "users.lock", fcntl.LOCK_EX):
+            kubeconfig.unlink()
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
@@ -82,10 +79,11 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _servers(folder: Path, data: Path, assets: Path) -> Iterator[Access]:
+def _servers(folder: Path, assets: Path) -> Iterator[Access]:
+    data = folder / "data"
     for left in reversed(range(TRIES)):
         with contextlib.ExitStack() as stack:
-            shutil.rmtree(data, ignore_errors=True)
+            stack.callback(shutil.rmtree, data, ignore_errors=True)
             access = _start_servers(stack, folder, data, assets)
             if access is not None:
                 yield access

@@ -1,5 +1,6 @@
 """A real API server for the tests of this folder, or one visible line that says how to get it."""
 
+import asyncio
 import os
 import subprocess
 import time
@@ -20,6 +21,7 @@ HOW = (
     " or ANGARIUM_TEST_KUBECONFIG=FILE for any cluster"
 )
 RBAC = "rbac.authorization.k8s.io"
+SUBJECT_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 Kubectl = Callable[..., str]
 ActAs = Callable[..., Awaitable[Path]]
@@ -132,42 +134,61 @@ def kubectl(kubeconfig: Path, tmp_path: Path) -> Kubectl:
 
 
 @pytest.fixture
-def act_as(api: Api, namespace: str, tmp_path: Path) -> ActAs:
+async def act_as(api: Api, namespace: str, tmp_path: Path) -> AsyncIterator[ActAs]:
     """A kubeconfig of a ServiceAccount in the fresh namespace: `await act_as("operator", rules=[...])`.
 
-    `rules` are those of a ClusterRole, granted everywhere; leave them out when the account's roles are applied by hand
-    (as the chart's are). `in_namespace` names an account elsewhere.
+    `rules` are those of a ClusterRole, granted everywhere until the test ends; leave them out when the account's roles
+    are applied by hand (as the chart's are). `in_namespace` names an account elsewhere.
     """
+    granted: list[Object] = []
 
     async def kubeconfig_of(name: str, rules: list[Object] | None = None, in_namespace: str = namespace) -> Path:
-        account: Object = {
-            "apiVersion": "v1",
-            "kind": "ServiceAccount",
-            "metadata": {"name": name, "namespace": in_namespace},
-        }
+        metadata = {"name": name, "namespace": in_namespace}
+        account: Object = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
         await api.apply(account)
         if rules is not None:
-            await _grant(api, account, rules)
+            granted.extend(grant(account, rules))
+            for manifest in granted:
+                await api.apply(manifest)
+            await _wait_until_granted(api, account, rules)
         path = tmp_path / f"{in_namespace}-{name}.kubeconfig"
         write_kubeconfig(path, api.access.with_token(await _token(api, account)))
         return path
 
-    return kubeconfig_of
+    yield kubeconfig_of
+    for manifest in granted:
+        await api.delete(manifest)
 
 
-async def _grant(api: Api, account: Object, rules: list[Object]) -> None:
+def grant(account: Object, rules: list[Object]) -> tuple[Object, Object]:
+    """The ClusterRole and the binding that give the account these rules."""
     name = f"{account['metadata']['namespace']}-{account['metadata']['name']}"
-    role: Object = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": name}}
-    subject = {"kind": "ServiceAccount"} | account["metadata"]
-    await api.apply(role | {"kind": "ClusterRole", "rules": rules})
-    await api.apply(
-        role
-        | {
-            "kind": "ClusterRoleBinding",
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
-            "subjects": [subject],
-        }
-    )
+    base: Object = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": name}}
+    binding = {
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount"} | account["metadata"]],
+    }
+    return base | {"kind": "ClusterRole", "rules": rules}, base | {"kind": "ClusterRoleBinding"} | binding
+
+
+async def _wait_until_granted(api: Api, account: Object, rules: list[Object]) -> None:
+    """The authorizer learns of a new binding a moment later."""
+    attributes = {
+        "group": rules[0]["apiGroups"][0],
+        "resource": rules[0]["resources"][0],
+        "verb": rules[0]["verbs"][0],
+        "namespace": account["metadata"]["namespace"],
+    }
+    user = "system:serviceaccount:{namespace}:{name}".format(**account["metadata"])
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "metadata": {},
+        "spec": {"user": user, "resourceAttributes": attributes},
+    }
+    async with asyncio.timeout(30):
+        while not (await api.request("POST", SUBJECT_ACCESS_REVIEWS, json=review))["status"]["allowed"]:
+            await asyncio.sleep(0.02)
 
 
 async def _token(api: Api, account: Object) -> str:

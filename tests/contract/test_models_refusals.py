@@ -57,6 +57,14 @@ def test_what_others_add_is_ignored() -> None:
     assert product.status.product_id == "prd_1"
 
 
+def test_null_is_left_out() -> None:
+    """As the API server prunes it: `headers:` with nothing after it, in YAML."""
+    nothing = {"headers": None, "delivery": None, "signing": {"type": None}}
+    callback = Callback.model_validate(manifest("Callback", MINIMAL["Callback"] | nothing))
+    assert callback == Callback.model_validate(manifest("Callback", MINIMAL["Callback"]))
+    assert [str(found) for found in problems_of("Callback", None)] == ["spec: is required"]
+
+
 def test_unset_follows_others() -> None:
     """What a callback leaves out is told apart from what it says, so that the product's word counts."""
     callback = Callback.model_validate(manifest("Callback", MINIMAL["Callback"]))

@@ -2,9 +2,9 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.config import JsonDict
 
 from angarium.resources.rules import Model, Rule, SpecModel, StatusModel
@@ -40,16 +40,8 @@ Reason = Annotated[str, StringConstraints(max_length=1024)]
 Request = Annotated[str, StringConstraints(max_length=LONGEST_REQUEST)]
 
 
-def empty_for_null(value: Any) -> Any:
-    """What `labels:` with nothing after it means in YAML."""
-    return {} if value is None else value
-
-
 def _request(annotation: str | None) -> str | None:
     return annotation[:LONGEST_REQUEST] if annotation else None
-
-
-StringMap = Annotated[dict[str, str], BeforeValidator(empty_for_null)]
 
 
 def _rfc3339(time: datetime) -> str:
@@ -68,8 +60,8 @@ class ObjectMeta(StatusModel):
     uid: str = ""
     generation: int = 0
     resource_version: str = ""
-    labels: StringMap = Field(default_factory=dict)
-    annotations: StringMap = Field(default_factory=dict)
+    labels: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] = Field(default_factory=dict)
     creation_timestamp: Time | None = None
     deletion_timestamp: Time | None = None
 

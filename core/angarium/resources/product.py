@@ -1,12 +1,12 @@
 """Product: a service that sends notifications, with its API key, quotas and defaults."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from angarium.resources.credentials import Credentials, Quotas, secret_name_stays
 from angarium.resources.delivery import ProductDelivery
-from angarium.resources.meta import ApiVersion, DisplayName, Identifier, Resource, Status, empty_for_null
+from angarium.resources.meta import ApiVersion, DisplayName, Identifier, Resource, Status
 from angarium.resources.rules import SpecModel
 from angarium.resources.selectors import AllowedNamespaces
 
@@ -41,7 +41,5 @@ class Product(Resource):
 
     api_version: ApiVersion = "angarium.dev/v1alpha1"
     kind: Literal["Product"] = "Product"
-    spec: Annotated[ProductSpec, BeforeValidator(empty_for_null)] = Field(
-        default_factory=ProductSpec, description="What is asked for; may be left out."
-    )
+    spec: ProductSpec = Field(default_factory=ProductSpec, description="What is asked for; may be left out.")
     status: ProductStatus = Field(default_factory=ProductStatus, description="What the operator reports.")

@@ -80,6 +80,14 @@ class Model(BaseModel):
 
     rules: ClassVar[tuple[Rule, ...]] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, value: Any) -> Any:
+        """As in the API server: `labels:` with nothing after it means the default."""
+        if not isinstance(value, dict):
+            return value
+        return {name: given for name, given in value.items() if given is not None}
+
     @model_validator(mode="after")
     def _enforce_rules(self) -> Self:
         for rule in self.rules:

@@ -1,0 +1,56 @@
+"""What the API server fills in: static defaults beside what was written, and nothing that GitOps would fight over."""
+
+import pytest
+from tests.cluster.api import Api, Object
+from tests.contract.refusals import MINIMAL, manifest
+
+from angarium.resources import KINDS
+
+MODELS = {model.__name__: model for model in KINDS}
+SERVICE = {"url": None, "serviceRef": {"name": "warehouse", "port": 8080}}
+FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/", "scheme": "http"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "stored"),
+    [
+        ("Product", None, {}),
+        ("Product", {}, {}),
+        (
+            "Product",
+            {"credentials": {"rotation": {}}, "delivery": {}, "allowedNamespaces": {}, "quotas": {}},
+            {
+                "credentials": {"rotation": {"overlap": "24h"}},
+                "delivery": {"timeout": "15s", "retention": "720h"},
+                "allowedNamespaces": {"from": "Same"},
+                "quotas": {},
+            },
+        ),
+        ("Organization", MINIMAL["Organization"], MINIMAL["Organization"] | {"weight": 1}),
+        ("Callback", MINIMAL["Callback"], MINIMAL["Callback"] | {"suspend": False}),
+        (
+            "Callback",
+            MINIMAL["Callback"] | SERVICE | {"signing": {}, "delivery": {"retry": {}}},
+            {"productRef": {"name": "shop"}, "events": ["order.*"], "suspend": False}
+            | FILLED_SERVICE
+            | {"signing": {"type": "HMAC"}, "delivery": {"retry": {}}},
+        ),
+    ],
+)
+async def test_defaults(
+    crds_installed: None, api: Api, namespace: str, kind: str, written: Object | None, stored: Object
+) -> None:
+    """Exactly these; and the models read the written and the stored alike, so `angarium dev` has the same defaults."""
+    resource = manifest(kind, written, namespace=namespace)
+    given = await api.create(resource)
+    assert given["spec"] == stored
+    assert MODELS[kind].model_validate(given).spec == MODELS[kind].model_validate(resource).spec
+
+
+@pytest.mark.parametrize("kind", MINIMAL)
+async def test_applying_again_changes_nothing(crds_installed: None, api: Api, namespace: str, kind: str) -> None:
+    """GitOps tools apply every few minutes: no new generation, no new resourceVersion."""
+    resource = manifest(kind, MINIMAL[kind], namespace=namespace)
+    first = (await api.apply(resource))["metadata"]
+    again = (await api.apply(resource))["metadata"]
+    assert (again["generation"], again["resourceVersion"]) == (1, first["resourceVersion"])
