@@ -125,7 +125,7 @@ class EgressPolicy:
         for each in carried:
             refusal = self._denial(each) or self._closure(each, private_is_meant)
             if refusal:
-                return f"{address} stands for {each}: {refusal}"
+                return f"{text} stands for {each}: {refusal}"
         return self._denial(address)
 
     def _denial(self, address: Address) -> str | None:

@@ -1,0 +1,113 @@
+"""Webhooks by Standard Webhooks 1.0: one signed POST, and what its answer means.
+
+2xx is delivered; 410 says that the receiver wants no more; statuses that the callback lists are final; everything else
+may get better, redirects too: following them would lead a signed request past whoever declared the URL.
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
+"""
+
+import time
+from collections.abc import Callable
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from angarium import __version__
+from angarium.notifications import Attempt, Outcome, Result
+from angarium.records import CallbackRecord
+from angarium.retries import LONGEST_RETRY_AFTER
+from angarium.signing import Signer
+from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason
+
+USER_AGENT = "Angarium/" + ".".join(__version__.split(".")[:2])
+SHOWN_BODY_BYTES = 2048  # of an answer, in the timeline: what people need to see why; Redis keeps it for each attempt
+
+_OURS = FRAMING_HEADERS | {"content-type", "user-agent"}
+_FINAL = frozenset({DialReason.ADDRESS_REFUSED, DialReason.INVALID_URL})  # only another URL or another guard helps
+
+
+class Webhook:
+    """Posts to the callback's URL."""
+
+    name = "webhook"
+
+    def __init__(self, dialer: Dialer, clock: Callable[[], float] = time.time) -> None:
+        self._dialer, self._clock = dialer, clock
+
+    async def deliver(self, attempt: Attempt, callback: CallbackRecord, signer: Signer) -> Outcome:
+        """One POST of the notification's very bytes, signed at this moment with every live key."""
+        body, now = attempt.notification.body, int(self._clock())
+        headers = [
+            ("content-type", "application/json"),
+            ("user-agent", USER_AGENT),
+            ("webhook-id", attempt.delivery),
+            ("webhook-timestamp", str(now)),
+            ("webhook-signature", signer.sign(attempt.delivery, now, body)),
+            *_own_headers(callback.headers),
+        ]
+        try:
+            answer = await self._dialer.post(
+                callback.url, headers, body, timeout=callback.timeout_s, in_cluster=callback.in_cluster
+            )
+        except DialError as error:
+            result = Result.PERMANENT if error.reason in _FINAL else Result.RETRYABLE
+            return Outcome(result, error.reason.value, error.detail)
+        return judge(answer, frozenset(callback.non_retryable_statuses), self._clock())
+
+
+def judge(answer: Answer, final_statuses: frozenset[int], now: float) -> Outcome:
+    """What an answer means. `now` in seconds since the epoch, for a Retry-After that names a date."""
+    status, wish = answer.status, answer.headers.get("webhook-delivery", "").strip().lower()  # Svix's convention
+    response = _shown(answer)
+    gone = status == HTTPStatus.GONE or wish == "disable"
+    if 200 <= status <= 299:
+        return Outcome(Result.DELIVERED, response=response, gone=gone)
+    detail = _described(answer)
+    if gone:
+        return Outcome(Result.PERMANENT, "gone", detail, response=response, gone=True)
+    if wish == "abort-message":
+        return Outcome(Result.PERMANENT, "aborted_by_receiver", detail, response=response)
+    if status in final_statuses:
+        return Outcome(Result.PERMANENT, f"http_{status}", detail, response=response)
+    reason = "http_3xx" if 300 <= status <= 399 else f"http_{status}"
+    return Outcome(Result.RETRYABLE, reason, detail, retry_after(answer.headers.get("retry-after"), now), response)
+
+
+def retry_after(text: str | None, now: float) -> float | None:
+    """Seconds to wait, by RFC 9110 (10.2.3): a number or a date; 24 h at most; None where it says neither."""
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text), LONGEST_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def _shown(answer: Answer) -> dict[str, Any]:
+    shown = answer.body[:SHOWN_BODY_BYTES]
+    truncated = answer.truncated or len(shown) < len(answer.body)
+    return {"status": answer.status, "body": shown.decode(errors="replace"), "truncated": truncated}
+
+
+def _described(answer: Answer) -> str:
+    text = f"{answer.status} {_PHRASES.get(answer.status, '')}".strip()
+    location = answer.headers.get("location")
+    return f"{text} to {location}; redirects are not followed" if location else text
+
+
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+@lru_cache(maxsize=4096)
+def _own_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The callback's static headers, less those that are not its to set (its CRD refuses them already)."""
+    return tuple(
+        (name, value)
+        for name, value in headers
+        if name.lower() not in _OURS and not name.lower().startswith("webhook-")
+    )

@@ -1,0 +1,198 @@
+"""The one way out: POST to a receiver, through the egress guard, on a warm pool of connections.
+
+libcurl does the HTTP: little more than half of the CPU that aiohttp's client takes for a delivery (tests/benchmarks/clients.py), and
+its OPENSOCKETFUNCTION hands every address to the guard right before it is connected to, so that neither a name that
+changes its address nor an odd spelling of a number gets around it. A connection in the pool was checked when it was
+opened; targets of serviceRefs, which may reach more, have a pool of their own.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from ipaddress import ip_address
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import certifi
+import pycurl
+
+from angarium_deliverer.curl_loop import CurlLoop
+from angarium_deliverer.egress import EgressPolicy
+from angarium_deliverer.exchange import Answer, DialError, DialReason, Exchange
+from angarium_deliverer.resolver import Resolver
+
+__all__ = ["FRAMING_HEADERS", "Answer", "DialError", "DialReason", "Dialer"]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+# They say where a message ends or who it is for; a second opinion on that is how requests get smuggled.
+FRAMING_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+class _Destination(NamedTuple):
+    """`name` is None where the host is an address by itself and there is nothing to look up."""
+
+    name: str | None
+    port: int
+
+
+class _Pool:
+    """Connections of one tier, with idle handles and the addresses that libcurl has been told."""
+
+    def __init__(self, policy: EgressPolicy, ca_file: str, *, in_cluster: bool) -> None:
+        self.loop = CurlLoop()
+        self.told: dict[_Destination, tuple[str, ...]] = {}
+        self._guard = partial(policy.check, in_cluster=in_cluster)
+        self._ca_file = ca_file
+        self._idle: list[Exchange] = []
+
+    def take(self) -> Exchange:
+        return self._idle.pop() if self._idle else Exchange(self._guard, self._ca_file)
+
+    def give_back(self, exchange: Exchange) -> None:
+        self._idle.append(exchange)
+
+    def close(self) -> None:
+        self.loop.close()
+        for exchange in self._idle:
+            exchange.close()
+        self._idle.clear()
+
+
+class Dialer:
+    """Sends requests; one for each process and event loop. How many at once is up to the caller.
+
+    `ca_file`: PEM bundle of the authorities to trust instead of those of certifi.
+    """
+
+    def __init__(self, policy: EgressPolicy, *, ca_file: str | None = None, resolver: Resolver | None = None) -> None:
+        authorities = ca_file or certifi.where()
+        self._resolver = resolver or Resolver()
+        self._pools = {tier: _Pool(policy, authorities, in_cluster=tier) for tier in (False, True)}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Cancel what is under way and close all connections; may be called twice."""
+        pools, self._pools = self._pools, {}
+        for pool in pools.values():
+            pool.close()
+        self._resolver.close()
+        await asyncio.sleep(0)  # those who were cancelled end before we do
+
+    async def post(
+        self,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109 - libcurl keeps it, and tells what it was that took so long
+        in_cluster: bool,
+    ) -> Answer:
+        """Send it once and return what the receiver answered, whatever its status. Raises DialError.
+
+        `timeout` in seconds is for all of it: look-up, connect, request and answer. A pooled connection that turns out
+        to be closed is replaced and the request sent again, as RFC 9110 (9.2.2) allows where nothing was answered.
+        """
+        started = time.perf_counter()
+        lines = _header_lines(headers)
+        destination = _destination(url)
+        pool = self._pools[in_cluster]
+        addresses = await self._addresses(destination.name, timeout)
+        left = timeout - (time.perf_counter() - started)
+        news = None if pool.told.get(destination) == addresses else addresses
+        exchange = pool.take()
+        try:
+            exchange.prepare(url, lines, body, left, _told(destination, news) if news else None)
+            number, message = await pool.loop.perform(exchange.curl)
+        except BaseException:
+            exchange.close()  # cancelled half-way: what libcurl remembers of it must not reach the next request
+            raise
+        if news is not None:
+            pool.told[destination] = news
+        try:
+            return exchange.answer(number, message, time.perf_counter() - started)
+        finally:
+            pool.give_back(exchange)
+
+    async def _addresses(self, name: str | None, seconds: float) -> tuple[str, ...] | None:
+        if name is None:
+            return None
+        fresh = self._resolver.fresh(name)
+        if fresh is not None:
+            return fresh
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._resolver.addresses(name)
+        except TimeoutError:
+            raise DialError(DialReason.DNS_ERROR, f"no answer about {name} in {seconds:g} s") from None
+        except OSError as error:
+            raise DialError(DialReason.DNS_ERROR, f"{name}: {error.strerror or error}") from None
+
+
+def _told(destination: _Destination, addresses: tuple[str, ...]) -> str:
+    """As CURLOPT_RESOLVE wants it. Without a leading "+" libcurl keeps it until it is told something else."""
+    return f"{destination.name}:{destination.port}:{','.join([f'[{a}]' if ':' in a else a for a in addresses])}"
+
+
+@lru_cache(maxsize=4096)
+def _destination(url: str) -> _Destination:
+    """Read by libcurl's own parser, so that we can't read one host where it dials another."""
+    if not url.isascii():
+        raise DialError(DialReason.INVALID_URL, "not ASCII: write the host in punycode and the path percent-encoded")
+    try:
+        parts = pycurl.CurlUrl(url)
+        scheme, host, secret = parts.scheme, parts.host, parts.user or parts.password
+        port = int(parts.getpart(pycurl.UPART_PORT, pycurl.U_DEFAULT_PORT))
+    except (pycurl.error, ValueError) as error:  # ValueError: a zero byte
+        raise DialError(DialReason.INVALID_URL, str(error.args[-1])) from None
+    if scheme not in ("http", "https") or not host or not port:
+        raise DialError(DialReason.INVALID_URL, "not an http or https URL")
+    if secret:
+        raise DialError(DialReason.INVALID_URL, "credentials don't belong into a URL; use a header")
+    return _Destination(None if _is_address(host) else host, port)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]").partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
+def _header_lines(headers: Sequence[tuple[str, str]]) -> list[str]:
+    """Each as libcurl wants it. What could end the line early, or the head, goes nowhere."""
+    lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers]
+    text = "\n".join(lines)
+    if not text.isascii() or "\r" in text or "\0" in text or text.count("\n") != max(len(lines) - 1, 0):
+        raise DialError(DialReason.PROTOCOL_ERROR, "a header holds a line break, a zero or something beyond ASCII")
+    for name, _ in headers:
+        if not _is_ours_to_send(name):
+            raise DialError(DialReason.PROTOCOL_ERROR, f"{name!r} can't be sent as a header")
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _is_ours_to_send(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None and name.lower() not in FRAMING_HEADERS
