@@ -1,0 +1,158 @@
+"""Credentials of one object: what its Secret and its record should hold, from all that is known of its keys."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from angarium.apikeys import digest
+from angarium.records import CallbackRecord, OrganizationRecord, ProductRecord, Record
+from angarium.resources import Callback, Credential, Organization, Product, Resource
+from angarium_operator.planning import records
+from angarium_operator.planning.actions import Announcement, SecretContent
+from angarium_operator.planning.apikeys import KeyFacts, plan_api_key
+from angarium_operator.planning.health import disabled
+from angarium_operator.planning.references import Resolved
+from angarium_operator.planning.secrets import (
+    BINDING_TYPE,
+    SIGNING_TYPE,
+    binding_data,
+    conflict,
+    content,
+    edited,
+    ours,
+)
+from angarium_operator.planning.signing import SigningFacts, plan_signing_key
+from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
+from angarium_operator.planning.status import status_of
+from angarium_operator.planning.verdicts import PENDING, Verdict, no, yes
+
+ROTATE_REQUESTED = "angarium.dev/rotate-requested-at"
+FOREIGN_AGAIN = timedelta(seconds=15)  # a Secret that isn't ours isn't watched
+Tenant = Product | Organization
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What is due for an object's credentials; `record` is what the data plane should know then."""
+
+    verdict: Verdict
+    credentials: tuple[Credential, ...]
+    record: Record | None = None
+    secret: SecretContent | None = None
+    pending: str = field(default="", repr=False)
+    answered: str | None = None
+    announcements: tuple[Announcement, ...] = ()
+    look_again: tuple[datetime | None, ...] = ()
+
+
+def issue(
+    snapshot: Snapshot, key: Key, resource: Resource, resolved: Resolved, accepted: Verdict, now: datetime
+) -> Keys:
+    """What is due for the object's credentials; nothing new where the object can't be used or Redis is away."""
+    field_, type_ = ("signing", SIGNING_TYPE) if isinstance(resource, Callback) else ("credentials", BINDING_TYPE)
+    taken = conflict(snapshot, resource, field_, type_)
+    before = status_of(resource).credentials
+    if taken is not None:
+        return Keys(taken, before, look_again=(now + FOREIGN_AGAIN,))
+    if not accepted.good or resolved.product is None or not snapshot.stored:
+        return Keys(_unmoved(snapshot, resource), before)
+    match resource:
+        case Callback():
+            return _callback_keys(snapshot, key, resource, resolved, resolved.product, now)
+        case Product() | Organization():
+            return _tenant_keys(snapshot, key, resource, resolved.product, now)
+        case _:
+            raise TypeError(f"{key.kind} has no plan")
+
+
+def _unmoved(snapshot: Snapshot, resource: Resource) -> Verdict:
+    """Nothing can be done about credentials now; those that are out stay good."""
+    if ours(snapshot, resource) is not None and status_of(resource).credentials:
+        return _issued(resource)
+    waits_for = "the other conditions" if snapshot.stored else "Redis, which is away"
+    return no(PENDING, f"waits for {waits_for}")
+
+
+def _issued(resource: Resource) -> Verdict:
+    return yes("CredentialsIssued", f'the secret "{secret_name(resource).name}" holds the current key')
+
+
+def _tenant_keys(snapshot: Snapshot, key: Key, tenant: Tenant, product: Product, now: datetime) -> Keys:
+    found, published = ours(snapshot, tenant), snapshot.published.get(key)
+    record, revision = (published.record, published.revision) if published else (None, 0)
+    known = record.keys if isinstance(record, ProductRecord | OrganizationRecord) else ()
+    plan = plan_api_key(
+        KeyFacts(
+            tenant.status.credentials,
+            held=found.data.get("api-key", "") if found else "",
+            published=known,
+            pending=snapshot.pending.get(key, ""),
+            applied=_announced(snapshot, key, known) and snapshot.plane.gateways_have(revision),
+            rotation=tenant.spec.credentials.rotation,
+            requested=tenant.metadata.annotations.get(ROTATE_REQUESTED, ""),
+            answered=tenant.status.last_rotation_request or "",
+        ),
+        now,
+    )
+    data = binding_data(tenant, product, plan.text, snapshot.policy.gateway_url)
+    secret = content(snapshot, tenant, BINDING_TYPE, data)
+    repaired = found is not None and data["api-key"] == found.data.get("api-key") and edited(found, secret)
+    return Keys(
+        _issued(tenant),
+        plan.credentials,
+        records.product_record(tenant, plan.records())
+        if isinstance(tenant, Product)
+        else records.organization_record(tenant, product, plan.records()),
+        secret,
+        plan.pending,
+        plan.answered,
+        plan.announcements + _repaired(secret, repaired=repaired),
+        (plan.look_again,),
+    )
+
+
+def _announced(snapshot: Snapshot, key: Key, known: tuple[Any, ...]) -> bool:
+    pending = snapshot.pending.get(key, "")
+    return bool(pending) and any(k.sha256 == digest(pending) for k in known)
+
+
+def _callback_keys(
+    snapshot: Snapshot, key: Key, callback: Callback, resolved: Resolved, product: Product, now: datetime
+) -> Keys:
+    found, published = ours(snapshot, callback), snapshot.published.get(key)
+    record = published.record if published else None
+    sealed = record.sealed_signing_keys if isinstance(record, CallbackRecord) else ""
+    plan = plan_signing_key(
+        SigningFacts(
+            callback.status.credentials,
+            held=found.data.get("signing-key", "") if found else "",
+            held_previous=found.data.get("previous-signing-key", "") if found else "",
+            published=records.opened_keys(snapshot.policy, sealed),
+            pending=snapshot.pending.get(key, ""),
+            signing=callback.spec.signing,
+            requested=callback.metadata.annotations.get(ROTATE_REQUESTED, ""),
+            answered=callback.status.last_rotation_request or "",
+        ),
+        now,
+    )
+    secret = content(snapshot, callback, SIGNING_TYPE, plan.data())
+    repaired = not plan.announcements and edited(found, secret)
+    sealed = records.sealed_keys(snapshot.policy, plan.keys, sealed)
+    return Keys(
+        _issued(callback),
+        plan.credentials,
+        records.callback_record(callback, resolved, product, sealed, disabled(snapshot, callback)),
+        secret,
+        plan.pending,
+        plan.answered,
+        plan.announcements + _repaired(secret, repaired=repaired),
+        (plan.look_again,),
+    )
+
+
+def _repaired(secret: SecretContent | None, *, repaired: bool) -> tuple[Announcement, ...]:
+    if secret is None or not repaired:
+        return ()
+    return (
+        Announcement("Warning", "SecretRepaired", f'the secret "{secret.name}" was edited; its content is restored'),
+    )

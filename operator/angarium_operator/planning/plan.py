@@ -1,0 +1,99 @@
+"""The plan for one object: gather what it stands on, check, and say what is due."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from angarium.identifiers import resource_id
+from angarium.resources import Binding, Callback, Product, Resource
+from angarium_operator.planning import programmed
+from angarium_operator.planning.actions import Plan
+from angarium_operator.planning.addresses import refusal
+from angarium_operator.planning.health import add_health, known_health, next_look
+from angarium_operator.planning.issuing import Keys, issue
+from angarium_operator.planning.references import Resolved, resolve
+from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
+from angarium_operator.planning.status import spare_counts, status_of, with_status
+from angarium_operator.planning.verdicts import OURS, Verdict, no, ready, yes
+
+ACCEPTED = yes("Accepted", "the spec can be used")
+ID_FIELDS = {
+    "product": ("prd", "product_id"),
+    "organization": ("org", "organization_id"),
+    "callback": ("cbk", "callback_id"),
+}
+
+
+def plan(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
+    """What is due for the object; for one that is gone, that its record goes too."""
+    now = now.replace(microsecond=0)
+    if key in snapshot.broken:
+        return _plan_broken(snapshot, key, now)
+    resource = snapshot.objects.get(key)
+    if resource is None or resource.metadata.deletion_timestamp is not None:
+        return Plan(withdraw=snapshot.stored and key in snapshot.published)
+    resolved = resolve(snapshot, key, resource)
+    accepted = _accepted(snapshot, resource)
+    keys = issue(snapshot, key, resource, resolved, accepted, now)
+    return _compose(snapshot, key, resource, resolved, accepted, keys, now)
+
+
+def _plan_broken(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
+    """Say why it can't be read; its last good record stays."""
+    broken = snapshot.broken[key]
+    refused = no("Invalid", broken.problem)
+    verdicts = {"Accepted": refused, "Ready": refused}
+    kept = {c.type: Verdict(c.status, c.reason, c.message) for c in broken.status.conditions if c.type in OURS}
+    return with_status(broken.status, {}, kept | verdicts, broken.metadata.generation, now)
+
+
+def _accepted(snapshot: Snapshot, resource: Resource) -> Verdict:
+    if isinstance(resource, Callback) and resource.spec.url is not None:
+        policy = snapshot.policy
+        refused = refusal(resource.spec.url, policy.allowed, allow_private=policy.allow_private)
+        if refused is not None:
+            return no("AddressRefused", refused)
+    return ACCEPTED
+
+
+def _compose(
+    snapshot: Snapshot, key: Key, resource: Resource, resolved: Resolved, accepted: Verdict, keys: Keys, now: datetime
+) -> Plan:
+    published = snapshot.published.get(key)
+    unchanged = published is not None and keys.record == published.record
+    withdraw = snapshot.stored and published is not None and not resolved.verdict.good
+    settled = keys.record is None or unchanged
+    verdicts = {"Accepted": accepted, "ResolvedRefs": resolved.verdict, "CredentialsReady": keys.verdict}
+    if isinstance(resource, Product):
+        del verdicts["ResolvedRefs"]
+    verdicts["Programmed"] = applied = programmed.judge(snapshot, key, resource, keys.record, now, settled=settled)
+    verdicts["Ready"] = ready(verdicts)
+    fields: dict[str, Any] = {
+        "credentials": keys.credentials,
+        "binding": Binding(name=secret_name(resource).name) if keys.credentials else None,
+        "last_rotation_request": keys.answered
+        if keys.answered is not None
+        else status_of(resource).last_rotation_request,
+    }
+    looks = [*keys.look_again]
+    if isinstance(resource, Callback):
+        health = add_health(snapshot, resource, verdicts, fields, now)
+        looks += [next_look(known_health(snapshot, resource), health)]
+    prefix, id_field = ID_FIELDS[key.kind]
+    fields[id_field] = resource_id(prefix, resource.metadata.uid)
+    written = with_status(status_of(resource), fields, verdicts, resource.metadata.generation, now)
+    if isinstance(resource, Callback) and written.status is not None:
+        written, look = spare_counts(snapshot, key, resource, written, now)
+        looks.append(look)
+    return replace(
+        written,
+        record=None if settled else keys.record,
+        withdraw=withdraw,
+        secret=keys.secret,
+        announcements=keys.announcements + written.announcements,
+        look_again=min((look for look in looks if look is not None), default=None),
+        recheck=secret_name(resource).name if keys.verdict.reason == "SecretConflict" else "",
+        pending=keys.pending,
+        ready=verdicts["Ready"].good,
+        programmed=applied.good and settled,
+    )

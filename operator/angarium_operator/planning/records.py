@@ -1,0 +1,113 @@
+"""The config records of objects: what the data plane needs to know, and nothing else."""
+
+import hashlib
+
+import orjson
+
+from angarium.identifiers import resource_id
+from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
+from angarium.resources import Callback, Organization, Product
+from angarium.sealing import SealError
+from angarium_operator.planning.references import Resolved
+from angarium_operator.planning.snapshot import Policy
+
+ENABLE_REQUESTED = "angarium.dev/enable-requested-at"
+
+
+def product_record(product: Product, keys: tuple[KeyRecord, ...]) -> ProductRecord:
+    """Of a Product."""
+    meta, spec = product.metadata, product.spec
+    return ProductRecord(
+        namespace=meta.namespace,
+        name=meta.name,
+        generation=meta.generation,
+        id=resource_id("prd", meta.uid),
+        keys=keys,
+        requests_per_second=spec.quotas.requests_per_second,
+        backlog=spec.quotas.backlog,
+        retention_s=int(spec.delivery.retention.total_seconds()),
+    )
+
+
+def organization_record(
+    organization: Organization, product: Product, keys: tuple[KeyRecord, ...]
+) -> OrganizationRecord:
+    """Of an Organization; what it keeps of notifications is the product's affair."""
+    meta, spec = organization.metadata, organization.spec
+    return OrganizationRecord(
+        namespace=meta.namespace,
+        name=meta.name,
+        generation=meta.generation,
+        id=resource_id("org", meta.uid),
+        product_id=resource_id("prd", product.metadata.uid),
+        product=f"{product.metadata.namespace}/{product.metadata.name}",
+        keys=keys,
+        requests_per_second=spec.quotas.requests_per_second,
+        backlog=spec.quotas.backlog,
+        retention_s=int(product.spec.delivery.retention.total_seconds()),
+        weight=spec.weight,
+    )
+
+
+def callback_record(
+    callback: Callback, resolved: Resolved, product: Product, sealed: str, disabled: str
+) -> CallbackRecord:
+    """Of a Callback. What it leaves open follows its product."""
+    meta, spec = callback.metadata, callback.spec
+    ours, theirs = spec.delivery, product.spec.delivery
+    product_id = resource_id("prd", product.metadata.uid)
+    tenant = resource_id("org", resolved.organization.metadata.uid) if resolved.organization else product_id
+    schedule = ours.retry.schedule if ours.retry.schedule is not None else theirs.retry.schedule
+    statuses = ours.retry.non_retryable_statuses
+    if statuses is None:
+        statuses = theirs.retry.non_retryable_statuses
+    return CallbackRecord(
+        namespace=meta.namespace,
+        name=meta.name,
+        generation=meta.generation,
+        id=resource_id("cbk", meta.uid),
+        tenant=tenant,
+        product_id=product_id,
+        events=spec.events,
+        url=callback_url(callback),
+        in_cluster=spec.service_ref is not None,
+        sealed_signing_keys=sealed,
+        headers=tuple(sorted(spec.headers.items())),
+        timeout_s=(ours.timeout or theirs.timeout).total_seconds(),
+        retry_schedule_s=None if schedule is None else tuple(wait.total_seconds() for wait in schedule),
+        non_retryable_statuses=statuses or (),
+        suspended=spec.suspend,
+        endpoint=endpoint_token(callback),
+        disabled=disabled,
+    )
+
+
+def callback_url(callback: Callback) -> str:
+    """Where its requests go."""
+    if callback.spec.service_ref is not None:
+        return callback.spec.service_ref.url(callback.metadata.namespace)
+    return callback.spec.url or ""
+
+
+def endpoint_token(callback: Callback) -> str:
+    """Names the endpoint as it is now; another url, or enabling it by hand, makes another one."""
+    enabled = callback.metadata.annotations.get(ENABLE_REQUESTED, "")
+    return hashlib.sha256(f"{callback_url(callback)}\n{enabled}".encode()).hexdigest()[:12]
+
+
+def sealed_keys(policy: Policy, keys: tuple[str, ...], before: str) -> str:
+    """The sealed keys: the very text that is published, as long as it says the same and the current key sealed it."""
+    try:
+        if before and tuple(orjson.loads(policy.resealer.open(before))) == keys:
+            return before
+    except SealError:
+        pass  # sealed with a former key: seal it anew
+    return policy.sealer.seal(orjson.dumps(keys))
+
+
+def opened_keys(policy: Policy, sealed: str) -> tuple[str, ...]:
+    """The keys in a published record; none where it can't be opened."""
+    try:
+        return tuple(orjson.loads(policy.sealer.open(sealed))) if sealed else ()
+    except SealError:
+        return ()

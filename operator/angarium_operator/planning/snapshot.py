@@ -1,0 +1,230 @@
+"""What is known of the world, in memory: the objects, our Secrets, the published records, the data plane.
+
+Only this module knows who depends on whom: `put`, `remove` and their kin answer with the keys of the objects for which
+a new plan is due.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
+
+from angarium.queue.census import CallbackHealth
+from angarium.records import Record
+from angarium.resources import Callback, ObjectMeta, Organization, Product, Resource, Status
+from angarium.sealing import Sealer
+from angarium_operator.planning.dataplane import DataPlane
+
+NAMESPACE_NAME = "kubernetes.io/metadata.name"  # a label that each namespace bears
+API_KEY_SUFFIX, SIGNING_SUFFIX = "-angarium", "-signing"
+
+
+class Key(NamedTuple):
+    """Names an object; as text it is the key of its record: `callback/shop/warehouse`."""
+
+    kind: str  # product, organization or callback
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+    @classmethod
+    def of(cls, resource: Resource) -> "Key":
+        """The key of an object."""
+        return cls(type(resource).__name__.lower(), resource.metadata.namespace, resource.metadata.name)
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """Read a record's key."""
+        kind, namespace, name = text.split("/")
+        return cls(kind, namespace, name)
+
+
+class SecretName(NamedTuple):
+    """Names a Secret."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedSecret:
+    """A Secret that bears our label. `owners` are the uids it belongs to; `data` is in the clear."""
+
+    namespace: str
+    name: str
+    type: str
+    data: Mapping[str, str] = field(repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
+    owner_names: tuple[tuple[str, str], ...] = ()  # kind and name of each owner
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An object that is stored but can't be read, by a rule that is younger than it; `problem` in words."""
+
+    metadata: ObjectMeta
+    status: Status
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A record as it stands in the store; in `record` the revision is left out, for comparing."""
+
+    revision: int
+    record: Record
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the operator was told by its settings."""
+
+    gateway_url: str
+    sealer: Sealer
+    resealer: Sealer  # opens only what the current key has sealed
+    allowed: tuple[IPv4Network | IPv6Network, ...] = ()
+    allow_private: bool = False
+    count_every: timedelta = timedelta(seconds=60)  # least time between two writes of mere counts into a status
+
+
+@dataclass
+class Snapshot:
+    """See above. `stored` is None while the store can't be read: then nothing is published and no key is made."""
+
+    policy: Policy
+    objects: dict[Key, Resource] = field(default_factory=dict)
+    broken: dict[Key, Broken] = field(default_factory=dict)
+    secrets: dict[SecretName, ManagedSecret] = field(default_factory=dict)
+    foreign: set[SecretName] = field(default_factory=set)  # found where ours should be, and not ours
+    namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    published: dict[Key, Published] = field(default_factory=dict)
+    stored: bool = True
+    plane: DataPlane = field(default_factory=DataPlane)
+    health: Mapping[str, CallbackHealth] = field(default_factory=dict)  # by callback id
+    pending: dict[Key, str] = field(default_factory=dict)  # keys that are made and not yet in their Secret
+    counted: dict[Key, datetime] = field(default_factory=dict)  # when counts were last written into the status
+    _dependants: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    _secret_users: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
+
+    def put(self, resource: Resource) -> set[Key]:
+        """Take in an object, new or changed."""
+        key = Key.of(resource)
+        before = self.objects.get(key)
+        if before is not None:
+            self._unlink(key, before)
+        self.broken.pop(key, None)
+        self.objects[key] = resource
+        self._link(key, resource)
+        return {key} | (self._around(key) if _matters(before, resource) else set())
+
+    def put_broken(self, key: Key, broken: Broken) -> set[Key]:
+        """Take in an object that can't be read; what it was before stays in use."""
+        self.broken[key] = broken
+        return {key}
+
+    def remove(self, key: Key) -> set[Key]:
+        """Forget an object."""
+        around = self._around(key)
+        self.broken.pop(key, None)
+        self.counted.pop(key, None)
+        self.pending.pop(key, None)
+        if (before := self.objects.pop(key, None)) is not None:
+            self._unlink(key, before)
+        return {key} | around
+
+    def put_secret(self, secret: ManagedSecret) -> set[Key]:
+        """Take in a Secret of ours."""
+        name = SecretName(secret.namespace, secret.name)
+        self.foreign.discard(name)
+        self.secrets[name] = secret
+        return set(self._secret_users.get(name, ()))
+
+    def remove_secret(self, name: SecretName) -> set[Key]:
+        """Forget a Secret."""
+        self.secrets.pop(name, None)
+        return set(self._secret_users.get(name, ()))
+
+    def put_namespace(self, name: str, labels: Mapping[str, str]) -> set[Key]:
+        """Take in a namespace's labels; those of its objects that refer to another namespace are concerned."""
+        if self.namespaces.get(name) == labels:
+            return set()
+        self.namespaces[name] = labels
+        return {key for key in self.objects if key.namespace == name and self._refers_elsewhere(key)}
+
+    def labels_of(self, namespace: str) -> Mapping[str, str]:
+        """The labels of a namespace; where they can't be read, the one that each bears."""
+        return self.namespaces.get(namespace) or {NAMESPACE_NAME: namespace}
+
+    def keys(self) -> Iterator[Key]:
+        """All objects."""
+        yield from self.objects
+        yield from (key for key in self.broken if key not in self.objects)
+
+    def secret_users(self, name: SecretName) -> set[Key]:
+        """The objects that want to write this Secret."""
+        return set(self._secret_users.get(name, ()))
+
+    def _around(self, key: Key) -> set[Key]:
+        """Who depends on an object, directly or through an organization."""
+        direct = set(self._dependants.get(key, ()))
+        return direct.union(*(self._dependants.get(k, ()) for k in direct if k.kind == "organization"))
+
+    def _refers_elsewhere(self, key: Key) -> bool:
+        return any(target.namespace != key.namespace for target in references(key, self.objects[key]))
+
+    def _link(self, key: Key, resource: Resource) -> None:
+        for target in references(key, resource):
+            self._dependants[target].add(key)
+        self._secret_users[secret_name(resource)].add(key)
+
+    def _unlink(self, key: Key, resource: Resource) -> None:
+        for target in references(key, resource):
+            _discard(self._dependants, target, key)
+        _discard(self._secret_users, secret_name(resource), key)
+
+
+def _discard(
+    index: defaultdict[Key, set[Key]] | defaultdict[SecretName, set[Key]], at: Key | SecretName, key: Key
+) -> None:
+    found = index[at]  # type: ignore[index]  # each index is asked for its own kind of key
+    found.discard(key)
+    if not found:
+        del index[at]  # type: ignore[arg-type]  # likewise
+
+
+def references(key: Key, resource: Resource) -> tuple[Key, ...]:
+    """What an object refers to."""
+    match resource:
+        case Organization(spec=spec):
+            return (Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name),)
+        case Callback(spec=spec) if spec.product_ref is not None:
+            return (Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name),)
+        case Callback(spec=spec) if spec.organization_ref is not None:
+            return (Key("organization", key.namespace, spec.organization_ref.name),)
+        case _:
+            return ()
+
+
+def secret_name(resource: Resource) -> SecretName:
+    """The Secret that an object's key goes to."""
+    name, namespace = resource.metadata.name, resource.metadata.namespace
+    match resource:
+        case Product(spec=spec) | Organization(spec=spec):
+            return SecretName(namespace, spec.credentials.secret_name or name + API_KEY_SUFFIX)
+        case Callback(spec=spec):
+            return SecretName(namespace, spec.signing.secret_name or name + SIGNING_SUFFIX)
+        case _:
+            raise TypeError(f"{type(resource).__name__} has no Secret")
+
+
+def _matters(before: Resource | None, after: Resource) -> bool:
+    """Whether those who refer to an object must look again: not for a change of its status."""
+    if before is None:
+        return True
+    old, new = before.metadata, after.metadata
+    return (old.uid, old.generation, old.deletion_timestamp) != (new.uid, new.generation, new.deletion_timestamp)
