@@ -1,6 +1,5 @@
 """A real API server for the tests of this folder, or one visible line that says how to get it."""
 
-import asyncio
 import os
 import subprocess
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from tests.cluster.accounts import grant, token_of, wait_until_granted
 from tests.cluster.api import Api, Object, Refused, collection
 from tests.cluster.apiserver import shared_api_server
 from tests.cluster.kubeconfig import Access, read_kubeconfig, write_kubeconfig
@@ -20,8 +20,6 @@ HOW = (
     "no API server: export KUBEBUILDER_ASSETS=$(setup-envtest use -p path) for one of our own,"
     " or ANGARIUM_TEST_KUBECONFIG=FILE for any cluster"
 )
-RBAC = "rbac.authorization.k8s.io"
-SUBJECT_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 Kubectl = Callable[..., str]
 ActAs = Callable[..., Awaitable[Path]]
@@ -150,52 +148,11 @@ async def act_as(api: Api, namespace: str, tmp_path: Path) -> AsyncIterator[ActA
             granted.extend(grant(account, rules))
             for manifest in granted:
                 await api.apply(manifest)
-            await _wait_until_granted(api, account, rules)
+            await wait_until_granted(api, account, rules)
         path = tmp_path / f"{in_namespace}-{name}.kubeconfig"
-        write_kubeconfig(path, api.access.with_token(await _token(api, account)))
+        write_kubeconfig(path, api.access.with_token(await token_of(api, account)))
         return path
 
     yield kubeconfig_of
     for manifest in granted:
         await api.delete(manifest)
-
-
-def grant(account: Object, rules: list[Object]) -> tuple[Object, Object]:
-    """The ClusterRole and the binding that give the account these rules."""
-    name = f"{account['metadata']['namespace']}-{account['metadata']['name']}"
-    base: Object = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": name}}
-    binding = {
-        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": name},
-        "subjects": [{"kind": "ServiceAccount"} | account["metadata"]],
-    }
-    return base | {"kind": "ClusterRole", "rules": rules}, base | {"kind": "ClusterRoleBinding"} | binding
-
-
-async def _wait_until_granted(api: Api, account: Object, rules: list[Object]) -> None:
-    """The authorizer learns of a new binding a moment later."""
-    attributes = {
-        "group": rules[0]["apiGroups"][0],
-        "resource": rules[0]["resources"][0],
-        "verb": rules[0]["verbs"][0],
-        "namespace": account["metadata"]["namespace"],
-    }
-    user = "system:serviceaccount:{namespace}:{name}".format(**account["metadata"])
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "metadata": {},
-        "spec": {"user": user, "resourceAttributes": attributes},
-    }
-    async with asyncio.timeout(30):
-        while not (await api.request("POST", SUBJECT_ACCESS_REVIEWS, json=review))["status"]["allowed"]:
-            await asyncio.sleep(0.02)
-
-
-async def _token(api: Api, account: Object) -> str:
-    answer = await api.request(
-        "POST",
-        f"{collection(account)}/{account['metadata']['name']}/token",
-        json={"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3600}},
-    )
-    token: str = answer["status"]["token"]
-    return token

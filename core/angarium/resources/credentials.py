@@ -15,7 +15,7 @@ class Rotation(SpecModel):
 
     rules = (
         Rule(
-            cel="!has(self.interval) || !has(self.overlap) || duration(self.overlap) < duration(self.interval)",
+            cel="!has(self.interval) || duration(self.overlap) < duration(self.interval)",
             message="overlap must be shorter than interval",
             check=lambda rotation: rotation.interval is None or rotation.overlap < rotation.interval,
             at=".overlap",
