@@ -13,7 +13,7 @@ from angarium.notifications import Outcome, Result
 MINUTE, HOUR = 60.0, 3600.0
 DEFAULT_SCHEDULE = (5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
 JITTER = 0.2
-LONGEST_RETRY_AFTER = 24 * HOUR
+LONGEST_RETRY_AFTER = 7 * 24 * HOUR  # a receiver that asks for more is not waited for: a person decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ def decide(outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | 
         return Decision(Move.REFUSED, outcome.reason)
     if attempt >= policy.attempts:
         return Decision(Move.DEAD, outcome.reason)
+    if outcome.retry_after is not None and outcome.retry_after > LONGEST_RETRY_AFTER:
+        return Decision(Move.DEAD, "retry_after_too_long")
     draw = random.random() if jitter is None else jitter  # noqa: S311 - jitter guards no secret
     return Decision(Move.RETRY, outcome.reason, _delay(outcome, attempt, policy) * (1 + JITTER * draw))
 
@@ -62,5 +64,5 @@ def decide(outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | 
 def _delay(outcome: Outcome, attempt: int, policy: RetryPolicy) -> float:
     planned = policy.schedule[attempt - 1]
     if outcome.retry_after is not None:
-        return max(planned, min(outcome.retry_after, LONGEST_RETRY_AFTER))
+        return max(planned, outcome.retry_after)
     return planned

@@ -22,13 +22,16 @@ from angarium.settings import RedisSettings
 log = logging.getLogger(__name__)
 BLOCK_MS = 2000
 AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord
+Accept = Callable[[AnyRecord], None]
 Listener = Callable[[dict[str, AnyRecord | None]], None]
 
 
 class ConfigTail:
     """`records` by key. Listeners hear what changed: the new record, or None where it was deleted."""
 
-    def __init__(self, redis: RedisSettings, prefix: str = "ang") -> None:
+    def __init__(self, redis: RedisSettings, accept: Accept | None = None, prefix: str = "ang") -> None:
+        """`accept` may refuse a record by raising ValueError: it is then rejected, like one that can't be read."""
+        self._accept = accept
         self._link = Link(redis, timeout=BLOCK_MS / 1000 + redis.timeout)
         self._keys = ConfigKeys(prefix)
         self._listeners: list[Listener] = []
@@ -68,6 +71,7 @@ class ConfigTail:
     async def _follow(self) -> None:
         if not self._current:
             await self._load()
+            return
         reply = await self._link.call(
             "XREAD", "COUNT", 500, "BLOCK", BLOCK_MS, "STREAMS", self._keys.changes, self._last_id
         )
@@ -92,7 +96,7 @@ class ConfigTail:
         )
         if epoch is None:
             self.loaded.set()
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
             return
         texts = stored if isinstance(stored, dict) else dict(zip(stored[::2], stored[1::2], strict=True))
         found = {key.decode(): text for key, text in texts.items()}
@@ -133,20 +137,25 @@ class ConfigTail:
             return None
         revision, json = split_record(text)
         try:
-            return RECORD.validate_json(json).model_copy(update={"revision": revision})
-        except ValidationError as error:
+            record = RECORD.validate_json(json).model_copy(update={"revision": revision})
+            if self._accept:
+                self._accept(record)
+        except ValueError as error:
             self._rejected.add(key)
-            problems = [
-                {"at": ".".join(map(str, e["loc"])), "what": e["msg"]} for e in error.errors(include_input=False)
-            ]
-            log.error(  # noqa: TRY400 - the problems say it all; a trace would show values
-                "a config record can't be read; its last good one stays", extra={"record": key, "problems": problems}
+            problem = _without_input(error) if isinstance(error, ValidationError) else str(error)
+            log.error(  # noqa: TRY400 - a trace would show the record's values
+                "a config record can't be used; its last good one stays", extra={"record": key, "problem": problem}
             )
             return None
+        return record
 
     def on_applied(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever a revision was applied (for Presence.hurry)."""
         self._applied_listeners.append(listener)
+
+
+def _without_input(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
 
 
 def _changes(reply: Any) -> list[tuple[str, str, int]]:

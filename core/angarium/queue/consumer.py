@@ -8,7 +8,7 @@ import asyncio
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from angarium.batching import Batcher
 from angarium.errors import StorageRefused
@@ -28,6 +28,7 @@ PROMOTE = script("promote")
 UNPARK = script("unpark")
 CLAIM = script("claim")
 EXPIRE = script("expire")
+LEAVE = script("leave")
 SHARES = (8, 4, 2, 1)  # of free slots: high, normal, low, bulk
 LARGEST_BATCH = 64
 
@@ -168,8 +169,10 @@ class Consumer:
             ]  # fmt: skip
         return list(await SETTLE.run(self._queue.link, names, arguments))
 
-    async def release(self, entry: Entry, to: Release, delay: float = 0.0, claim: int | None = None) -> bool:
-        """Give an entry back without spending an attempt; `claim` where one was begun and cut short.
+    async def release(
+        self, entry: Entry, to: Release, delay: float = 0.0, claim: int | Literal["*"] | None = None
+    ) -> bool:
+        """Give an entry back without spending an attempt; `claim` where one was begun and cut short ("*": whichever).
 
         False when this consumer does not hold it any more.
         """
@@ -215,6 +218,11 @@ class Consumer:
             if limit > len(found):
                 found += [_entry(keys, row) for row in await self._grouped(CLAIM.run, keys, arguments)]
         return found
+
+    async def leave(self) -> None:
+        """Remove this consumer where it holds nothing."""
+        for keys in self._queue.shards:
+            await LEAVE.run(self._queue.link, keys.lanes, [GROUP, self.name])
 
     async def expire(self, keys: ShardKeys, limit: int = 200) -> int:
         """Forget finished notifications whose retention is over; how many were."""

@@ -3,7 +3,7 @@
 --
 -- KEYS  1 high  2 normal  3 low  4 bulk  5 schedule  6 parked  7 the callback's line  8 notification
 -- ARGV  1 group  2 consumer  3 lane (1..4)  4 entry id  5 ticket  6 claim of the attempt that was cut short ('' if none
---       was begun)  7 'lane' | 'schedule' | 'parked'  8 delay ms (schedule)
+--       was begun, '*' whichever it is)  7 'lane' | 'schedule' | 'parked'  8 delay ms (schedule)
 -- result {'released', due ms} | {'taken'} (the consumer does not hold it any more, or it was released before)
 -- Invariant: the delivery is in exactly one of lane, schedule and line.
 local group, consumer, stream, entry, ticket = ARGV[1], ARGV[2], KEYS[tonumber(ARGV[3])], ARGV[4], ARGV[5]
@@ -16,7 +16,7 @@ redis.call('XDEL', stream, entry)
 if state ~= 'waiting' then return {'taken'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-if ARGV[6] ~= '' and ARGV[6] == claim and started == '1' then
+if started == '1' and (ARGV[6] == '*' or ARGV[6] == claim) then
   attempts, started = attempts - 1, '0'
 end
 due = ARGV[7] == 'schedule' and now + tonumber(ARGV[8]) or now

@@ -1,13 +1,9 @@
 """The way of a notification through the queue."""
 
-import asyncio
 import time
 
-from angarium.config import ConfigStore, ConfigTail
-from angarium.link import Link
 from angarium.notifications import DeliveryState, Notification, Priority, Status, Target
 from angarium.queue import Census, Consumer, Filters, Intake, Ledger, Queue, Release, Settlement
-from angarium.records import ProductRecord
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
@@ -66,22 +62,3 @@ async def test_accept_fail_retry_deliver(redis_settings: RedisSettings) -> None:
             assert await other.settle(Settlement(restarted, Move.DELIVERED)) == 0.0
         counters = (await Census(queue).backlog()).counters
         assert counters["accepted"] == counters["delivered"] + counters.get("refused", 0) + counters.get("dead", 0) == 2
-
-
-async def test_config_reaches_the_tail(redis_settings: RedisSettings) -> None:
-    tail = ConfigTail(redis_settings)
-    async with Link(redis_settings) as link:
-        store = ConfigStore(link)
-        assert await store.adopt() == {}
-        runner = asyncio.create_task(tail.run())
-        await asyncio.wait_for(tail.loaded.wait(), 5)
-        heard: asyncio.Queue[object] = asyncio.Queue()
-        tail.listen(heard.put_nowait)
-        record = ProductRecord(namespace="shop", name="shop", id="prd_a")
-        await store.begin([record])
-        assert await asyncio.wait_for(heard.get(), 5) == {record.key: record.model_copy(update={"revision": 1})}
-        await store.publish([], [record.key])
-        assert await asyncio.wait_for(heard.get(), 5) == {record.key: None}
-        assert tail.applied.revision == 2
-        runner.cancel()
-        await asyncio.gather(runner, return_exceptions=True)

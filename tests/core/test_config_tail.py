@@ -1,0 +1,143 @@
+"""How config gets from the operator to a pod, and what a pod keeps when it can't."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import redis.asyncio
+
+from angarium.config import ConfigStore, ConfigTail, Presence, RecordsLost, read_live
+from angarium.link import Link
+from angarium.records import CallbackRecord, ProductRecord
+from angarium.settings import RedisSettings
+
+SHOP = ProductRecord(namespace="shop", name="shop", id="prd_a")
+BOOKS = ProductRecord(namespace="books", name="books", id="prd_b")
+
+
+class Follower:
+    """A tail that runs, and what it has heard."""
+
+    def __init__(self, tail: ConfigTail) -> None:
+        self.tail = tail
+        self.heard: asyncio.Queue[dict[str, object]] = asyncio.Queue()
+        self._applied = asyncio.Event()
+        tail.listen(self.heard.put_nowait)  # type: ignore[arg-type]  # a wider dict
+        tail.on_applied(self._applied.set)
+
+    async def until(self, revision: int) -> None:
+        async with asyncio.timeout(10):
+            while self.tail.revision < revision:
+                self._applied.clear()
+                await self._applied.wait()
+
+
+@asynccontextmanager
+async def following(tail: ConfigTail) -> AsyncIterator[Follower]:
+    follower = Follower(tail)
+    runner = asyncio.create_task(tail.run())
+    try:
+        async with asyncio.timeout(10):
+            await tail.loaded.wait()
+        yield follower
+    finally:
+        runner.cancel()
+        await asyncio.gather(runner, return_exceptions=True)
+
+
+async def test_changes_reach_a_pod_in_their_order(redis_settings: RedisSettings) -> None:
+    async with Link(redis_settings) as link, following(ConfigTail(redis_settings)) as pod:
+        store = ConfigStore(link)
+        assert await store.adopt() == {}
+        assert await store.begin([SHOP]) == {SHOP.key: 1}
+        await pod.until(1)
+        assert pod.tail.records == {SHOP.key: SHOP.model_copy(update={"revision": 1})}
+        assert await store.publish([BOOKS], [SHOP.key]) == {BOOKS.key: 2, SHOP.key: 3}
+        await pod.until(3)
+        assert set(pod.tail.records) == {BOOKS.key}
+        assert pod.tail.applied.revision == 3
+
+
+async def test_one_bad_record_harms_nobody_else(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
+) -> None:
+    def accept(record: object) -> None:
+        if isinstance(record, ProductRecord) and record.requests_per_second == 13:
+            raise ValueError("unlucky")
+
+    async with Link(redis_settings) as link, following(ConfigTail(redis_settings, accept)) as pod:
+        store = ConfigStore(link)
+        await store.begin([SHOP, BOOKS])
+        await store.publish([SHOP.model_copy(update={"requests_per_second": 13})])
+        await store.publish([BOOKS.model_copy(update={"requests_per_second": 7})])
+        await pod.until(4)
+        assert pod.tail.applied.rejected == (SHOP.key,)
+        kept, changed = pod.tail.records[SHOP.key], pod.tail.records[BOOKS.key]
+        assert isinstance(kept, ProductRecord)
+        assert isinstance(changed, ProductRecord)
+        assert kept.requests_per_second is None  # the last good one
+        assert changed.requests_per_second == 7
+        await store.publish([SHOP])
+        await pod.until(5)
+        assert pod.tail.applied.rejected == ()
+
+
+async def test_a_flushed_store_changes_nothing_until_all_is_published_again(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
+) -> None:
+    async with Link(redis_settings) as link, following(ConfigTail(redis_settings)) as pod:
+        store = ConfigStore(link)
+        await store.begin([SHOP, BOOKS])
+        await pod.until(2)
+        await redis_client.flushall()
+        with pytest.raises(RecordsLost):
+            await store.publish([SHOP])
+        assert set(pod.tail.records) == {SHOP.key, BOOKS.key}
+        first = pod.tail.epoch
+        await store.begin([BOOKS])
+        await pod.until(3)  # revisions rise over the loss
+        assert pod.tail.epoch != first
+        assert set(pod.tail.records) == {BOOKS.key}
+
+
+async def test_a_second_operator_goes_on_where_the_first_was(redis_settings: RedisSettings) -> None:
+    async with Link(redis_settings) as link:
+        await ConfigStore(link).begin([SHOP])
+        second = ConfigStore(link)
+        assert list(await second.adopt()) == [SHOP.key]
+        assert await second.publish([BOOKS]) == {BOOKS.key: 2}
+
+
+async def test_pods_say_what_they_have_applied_and_goodbye(redis_settings: RedisSettings) -> None:
+    async with Link(redis_settings) as link, following(ConfigTail(redis_settings)) as pod:
+        await ConfigStore(link).begin([SHOP])
+        await pod.until(1)
+        presence = Presence(link, "gateway", "g-1", lambda: pod.tail.applied)
+        await presence.beat()
+        [seen] = await read_live(link)
+        assert (seen.role, seen.name, seen.applied) == ("gateway", "g-1", pod.tail.applied)
+        await presence.leave()
+        assert await read_live(link) == []
+
+
+async def test_a_silent_pod_is_dead_only_to_one_that_has_been_beating(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
+) -> None:
+    async with Link(redis_settings) as link:
+        now = (await redis_client.time())[0] * 1000
+        await redis_client.zadd("ang:{config}:beats", {"deliverer gone": now - 60_000})
+        observer = Presence(link, "deliverer", "d-1", lambda: ConfigTail(redis_settings).applied)
+        await observer.beat()
+        assert observer.dead == ()  # after Redis was away, everybody's last beat is old
+        observer._steady_since = asyncio.get_running_loop().time() - 60
+        await observer.beat()
+        assert observer.dead == ("gone",)
+
+
+async def test_a_record_never_shows_what_is_secret() -> None:
+    record = CallbackRecord(
+        namespace="shop", name="c", id="cbk_a", tenant="prd_a", product_id="prd_a", events=("a",), url="https://x.example",
+        sealed_signing_keys="gAAAA-sealed",
+    )  # fmt: skip
+    assert "gAAAA" not in repr(record)

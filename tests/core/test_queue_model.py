@@ -1,0 +1,253 @@
+"""The queue against a plain model: whatever happens in whatever order, nothing is lost, doubled or miscounted."""
+
+import asyncio
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+import redis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from pydantic import SecretStr
+
+from angarium.notifications import DeliveryState, Notification, Priority, Target
+from angarium.queue import (
+    Census,
+    Consumer,
+    Entry,
+    Idempotency,
+    IdempotencyConflict,
+    Intake,
+    Ledger,
+    Queue,
+    Release,
+    Settlement,
+    Started,
+)
+from angarium.retries import Move
+from angarium.settings import RedisSettings
+
+PODS = ("a", "b")
+STATES = {Move.DELIVERED: DeliveryState.DELIVERED, Move.REFUSED: DeliveryState.REFUSED, Move.DEAD: DeliveryState.DEAD}
+
+
+@dataclass
+class Expected:
+    """What the model knows of one delivery."""
+
+    state: DeliveryState = DeliveryState.WAITING
+    attempts: int = 0
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Two pods, one shard or two."""
+
+    url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.expected: dict[tuple[str, int], Expected] = {}
+        self.notifications: dict[str, Notification] = {}
+        self.keys: dict[str, tuple[str, str]] = {}
+        self.read_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
+        self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
+        self.owner: dict[tuple[str, int], int] = {}  # delivery → claim that may settle it
+        self.plain = redis.Redis.from_url(self.url)
+        self.plain.flushall()
+
+    @initialize(shards=st.sampled_from([1, 2]))
+    def open(self, shards: int) -> None:
+        self.queue = Queue(RedisSettings(url=SecretStr(self.url)), shards)
+        self.do(self.queue.__aenter__())
+        self.do(self.queue.prepare())
+        self.intake, self.ledger, self.census = Intake(self.queue), Ledger(self.queue), Census(self.queue)
+        self.consumers = {pod: Consumer(self.queue, pod) for pod in PODS}
+
+    def do(self, awaitable):  # type: ignore[no-untyped-def]  # any coroutine
+        return self.loop.run_until_complete(awaitable)
+
+    def teardown(self) -> None:
+        if hasattr(self, "queue"):
+            self.do(self.queue.__aexit__())
+        self.loop.close()
+        self.plain.close()
+
+    @rule(
+        fan_out=st.sampled_from([0, 1, 2, 3]),
+        priority=st.sampled_from(list(Priority)),
+        key=st.none() | st.sampled_from(["k1", "k2"]),
+        body=st.sampled_from(["x", "y"]),
+        later=st.booleans(),
+    )
+    def enqueue(self, fan_out: int, priority: Priority, key: str | None, body: str, later: bool) -> None:
+        now = time.time_ns() // 1_000_000
+        idempotency = Idempotency(key, body) if key else None
+        posted = Notification(
+            self.intake.new_id("t", idempotency, now), "t", "shop/shop", "e", body.encode(), priority, now,
+            tuple(Target(f"cbk_{n}", f"shop/{n}") for n in range(fan_out)), due_ms=now + 1 if later else 0,
+        )  # fmt: skip
+        known = self.keys.get(key or "")
+        if key and known and known[1] != body:
+            with pytest.raises(IdempotencyConflict):
+                self.do(self.intake.enqueue(posted, idempotency))
+            return
+        accepted = self.do(self.intake.enqueue(posted, idempotency))
+        assert accepted.replay == bool(known and key)
+        if known and key:
+            assert accepted.id == known[0]
+            return
+        self.do(self.intake.enqueue(posted, idempotency))  # a repeat after a lost reply
+        self.notifications[posted.id] = posted
+        self.expected |= {(posted.id, n): Expected() for n in range(fan_out)}
+        if key:
+            self.keys[key] = (posted.id, body)
+
+    @rule(pod=st.sampled_from(PODS), free=st.sampled_from([1, 3, 20]))
+    def read(self, pod: str, free: int) -> None:
+        entries = self.do(self.consumers[pod].read(free))
+        assert len(entries) <= free
+        self.read_by[pod] += entries
+
+    @rule(pod=st.sampled_from(PODS), twice=st.booleans())
+    def start(self, pod: str, twice: bool) -> None:
+        if not self.read_by[pod]:
+            if all(expected.state is not DeliveryState.WAITING for expected in self.expected.values()):
+                self.enqueue(2, Priority.NORMAL, None, "x", False)
+            self.read(pod, 20)
+        entries, self.read_by[pod] = self.read_by[pod], []
+        for _ in range(1 + twice):  # the second time as after a lost reply
+            begun = self.do(self.consumers[pod].start(entries))
+            for item in begun:
+                key = (item.attempt.notification.id, item.entry.ticket.index)
+                expected = self.expected[key]
+                assert expected.state is DeliveryState.WAITING
+                if not item.attempt.recoveries:
+                    expected.attempts += 1
+                expected.attempts = item.attempt.number
+                self.owner[key] = item.claim
+            self.begun_by[pod] = [s for s in self.begun_by[pod] if s.entry not in entries] + begun
+
+    @rule(pod=st.sampled_from(PODS), move=st.sampled_from(list(Move)), twice=st.booleans())
+    def settle(self, pod: str, move: Move, twice: bool) -> None:
+        if not self.begun_by[pod]:
+            self.promote()
+            self.start(pod, False)
+        begun, self.begun_by[pod] = self.begun_by[pod], []
+        for item in begun:
+            key = (item.attempt.notification.id, item.entry.ticket.index)
+            settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}')
+            owned = self.owner.get(key) == item.claim
+            due = self.do(self.consumers[pod].settle(settlement))
+            assert (due is not None) == owned
+            if owned:
+                self.expected[key].state = STATES.get(move, DeliveryState.WAITING)
+            if twice and owned:
+                assert self.do(self.consumers[pod].settle(settlement)) == 0.0
+
+    @rule(pod=st.sampled_from(PODS), to=st.sampled_from(list(Release)))
+    def release(self, pod: str, to: Release) -> None:
+        for entry in self.read_by[pod]:
+            self.do(self.consumers[pod].release(entry, to))
+        self.read_by[pod] = []
+        for item in self.begun_by[pod]:
+            key = (item.attempt.notification.id, item.entry.ticket.index)
+            if (
+                self.do(self.consumers[pod].release(item.entry, to, claim=item.claim))
+                and self.owner.get(key) == item.claim
+            ):
+                self.expected[key].attempts -= 1
+        self.begun_by[pod] = []
+
+    @rule(dead=st.sampled_from(PODS), heir=st.sampled_from(PODS), wakes=st.sampled_from([True, True, False]))
+    def die(self, dead: str, heir: str, wakes: bool) -> None:
+        """A pod dies, and another takes over; or it was only asleep and goes on with what it believes it has."""
+        if not self.begun_by[dead]:
+            self.start(dead, False)
+        if dead == heir or not wakes:
+            self.read_by[dead], self.begun_by[dead] = [], []
+        claimed = self.do(self.consumers[heir].claim(dead, 100))
+        self.read_by[heir] = [e for e in self.read_by[heir] if e not in claimed] + claimed
+
+    @rule()
+    def promote(self) -> None:
+        time.sleep(0.002)
+        for keys in self.queue.shards:
+            promotion = self.do(self.consumers["a"].promote(keys))
+            for callback in promotion.parked:
+                self.do(self.consumers["a"].unpark(keys, callback))
+
+    @rule(which=st.integers(0, 5))
+    def redrive(self, which: int) -> None:
+        if not self.notifications:
+            return
+        notification = list(self.notifications.values())[which % len(self.notifications)]
+        indices = list(range(len(notification.targets)))
+        results = self.do(self.intake.redrive(notification, indices, b'{"type":"redrive"}'))
+        for index, result in zip(indices, results, strict=True):
+            expected = self.expected[notification.id, index]
+            again = expected.state in {DeliveryState.REFUSED, DeliveryState.DEAD}
+            assert (result == "redriven") == again
+            if again:
+                expected.state, expected.attempts = DeliveryState.WAITING, 0
+
+    @invariant()
+    def states_agree(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        for id_, notification in self.notifications.items():
+            stored = self.do(self.ledger.get(id_))
+            for index in range(len(notification.targets)):
+                delivery, expected = stored.deliveries[index], self.expected[id_, index]
+                assert delivery.state is expected.state
+                assert delivery.attempts == expected.attempts
+
+    @invariant()
+    def counters_agree(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        backlog = self.do(self.census.backlog())
+        states = Counter(expected.state for expected in self.expected.values())
+        counters = backlog.counters
+        assert counters.get("accepted", 0) == len(self.expected)
+        for state in (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.DEAD):
+            assert counters.get(state.value, 0) == states[state]
+        waiting = sum(backlog.ready.values()) + sum(backlog.in_flight.values()) + backlog.scheduled + backlog.parked
+        assert waiting == states[DeliveryState.WAITING]
+
+    @invariant()
+    def each_waiting_delivery_waits_in_one_place(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        places: list[bytes] = []
+        for keys in self.queue.shards:
+            for lane in keys.lanes:
+                places += [fields[b"d"] for _, fields in self.plain.xrange(lane)]  # type: ignore[union-attr,index]  # redis-py's unions
+            places += self.plain.zrange(keys.schedule, 0, -1)  # type: ignore[arg-type]  # likewise
+            for callback in self.plain.smembers(keys.parked):  # type: ignore[union-attr]  # likewise
+                places += self.plain.lrange(keys.parked_for(callback.decode()), 0, -1)  # type: ignore[arg-type]  # likewise
+        found = Counter(tuple(place.decode().split(" ")[:2]) for place in places)
+        waiting = [(id_, str(n)) for (id_, n), e in self.expected.items() if e.state is DeliveryState.WAITING]
+        assert found == Counter(waiting)
+
+
+def test_the_queue_agrees_with_its_model(redis_server: str) -> None:
+    QueueMachine.url = redis_server
+    run_state_machine_as_test(
+        QueueMachine,
+        settings=settings(
+            max_examples=80,
+            stateful_step_count=50,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

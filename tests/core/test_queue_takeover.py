@@ -1,0 +1,73 @@
+"""A pod that only slept, while others took over what it held."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from angarium.identifiers import notification_id
+from angarium.notifications import DeliveryState, Notification, Priority, Target
+from angarium.queue import Consumer, Intake, Ledger, Queue, Release, Settlement
+from angarium.retries import Move
+from angarium.settings import RedisSettings
+
+
+@pytest.fixture
+async def queue(redis_settings: RedisSettings) -> AsyncIterator[Queue]:
+    async with Queue(redis_settings) as queue:
+        posted = Notification(
+            notification_id(0), "t", "shop/shop", "e", b"{}", Priority.NORMAL, 0, (Target("cbk_a", "shop/a"),)
+        )
+        await Intake(queue).enqueue(posted)
+        yield queue
+
+
+async def state(queue: Queue) -> DeliveryState:
+    keys = queue.shards[0]
+    [id_] = await queue.link.call("ZRANGE", keys.index("t"), 0, -1)
+    stored = await Ledger(queue).get(id_.decode())
+    assert stored is not None
+    return stored.deliveries[0].state
+
+
+async def test_it_can_not_begin_what_another_holds(queue: Queue) -> None:
+    sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
+    entries = await sleeper.read(5)
+    [claimed] = await heir.claim("sleeper", 5)
+    [begun] = await heir.start([claimed])
+    assert await sleeper.start(entries) == []
+    assert await heir.settle(Settlement(begun, Move.DELIVERED)) == 0.0
+
+
+async def test_it_can_not_give_back_what_another_holds(queue: Queue) -> None:
+    sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
+    [entry] = await sleeper.read(5)
+    [claimed] = await heir.claim("sleeper", 5)
+    [begun] = await heir.start([claimed])
+    assert not await sleeper.release(entry, Release.LANE)
+    assert await heir.settle(Settlement(begun, Move.DELIVERED)) == 0.0
+    assert await heir.read(5) == []
+    assert await state(queue) is DeliveryState.DELIVERED
+
+
+async def test_it_can_not_settle_what_another_has_begun_again(queue: Queue) -> None:
+    sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
+    [late] = await sleeper.start(await sleeper.read(5))
+    [begun] = await heir.start(await heir.claim("sleeper", 5))
+    assert begun.attempt.number == late.attempt.number
+    assert begun.attempt.recoveries == 1
+    assert await sleeper.settle(Settlement(late, Move.DEAD, "timeout")) is None
+    assert await state(queue) is DeliveryState.WAITING
+    assert await heir.settle(Settlement(begun, Move.DELIVERED)) == 0.0
+
+
+async def test_an_emptied_consumer_is_forgotten_and_a_full_one_is_not(queue: Queue) -> None:
+    going, heir = Consumer(queue, "going"), Consumer(queue, "heir")
+    await going.read(5)
+    await going.leave()
+    assert len(await heir.claim("going", 5)) == 1
+    await going.leave()
+    names = {
+        c[b"name"] if isinstance(c, dict) else c[1]
+        for c in await queue.link.call("XINFO", "CONSUMERS", queue.shards[0].lanes[1], "deliverers")
+    }
+    assert names == {b"heir"}
