@@ -69,6 +69,7 @@ async def test_one_bad_record_harms_nobody_else(
     async with Link(redis_settings) as link, following(ConfigTail(redis_settings, accept)) as pod:
         store = ConfigStore(link)
         await store.begin([SHOP, BOOKS])
+        await pod.until(2)
         await store.publish([SHOP.model_copy(update={"requests_per_second": 13})])
         await store.publish([BOOKS.model_copy(update={"requests_per_second": 7})])
         await pod.until(4)

@@ -7,7 +7,7 @@ records, the copy stays as it is until the operator has published them again.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -79,11 +79,11 @@ class ConfigTail:
         if not changes:
             epoch = await self._link.call("HGET", self._keys.state, "epoch")
             self._current = epoch is not None and epoch.decode() == self.epoch
-        elif changes[0][2] != self.revision + 1:  # the log was cut, or begun anew
-            self._current = False
+        elif changes[0].revision != self.revision + 1 or any(change.epoch != self.epoch for change in changes):
+            self._current = False  # the log was cut, or begun anew
         else:
-            self._last_id = changes[-1][0]
-            await self._apply(dict.fromkeys(key for _, key, _ in changes), changes[-1][2])
+            self._last_id = changes[-1].id
+            await self._apply(dict.fromkeys(change.key for change in changes), changes[-1].revision)
 
     async def _load(self) -> None:
         """Read all records. In another epoch nothing of the old one is kept, but an empty store changes nothing."""
@@ -158,11 +158,18 @@ def _without_input(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False))
 
 
-def _changes(reply: Any) -> list[tuple[str, str, int]]:
-    """(entry id, record key, revision) of each change, in the shapes of RESP2 and RESP3."""
+class _Change(NamedTuple):
+    id: str
+    key: str
+    revision: int
+    epoch: str
+
+
+def _changes(reply: Any) -> list[_Change]:
+    """What XREAD brought, in the shapes of RESP2 and RESP3."""
     if not reply:
         return []
     entries = next(iter(reply.values())) if isinstance(reply, dict) else reply[0][1]
     if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], list):
         entries = entries[0]
-    return [(id_.decode(), fields[1].decode(), int(fields[3])) for id_, fields in entries]
+    return [_Change(id_.decode(), f[1].decode(), int(f[3]), f[5].decode()) for id_, f in entries]

@@ -21,7 +21,7 @@ for i = 4, #ARGV, 2 do
   else
     redis.call('HSET', KEYS[1], ARGV[i], string.format('%d ', revision) .. ARGV[i + 1])
   end
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'k', ARGV[i], 'r', string.format('%d', revision))
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'k', ARGV[i], 'r', string.format('%d', revision), 'e', epoch)
 end
 redis.call('HSET', KEYS[2], 'revision', string.format('%d', revision))
 return {'published', epoch, revision}
