@@ -1,0 +1,42 @@
+"""Takes over what a dead deliverer held, and finds again what a lost reply left unknown to ourselves."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from angarium.config import Presence
+from angarium.queue import Consumer, Entry
+
+PAUSE = 0.5  # s
+OWN_EVERY = 15.0  # s
+OWN_IDLE = 10.0  # s that an entry of ours may be held unknown
+
+Dispatch = Callable[[list[Entry]], Awaitable[None]]
+
+
+class Recoverer:
+    """`free` says how many slots are free; `dispatch` takes entries and skips those already held."""
+
+    def __init__(self, consumer: Consumer, presence: Presence, free: Callable[[], int], dispatch: Dispatch) -> None:
+        self._consumer, self._presence = consumer, presence
+        self._free, self._dispatch = free, dispatch
+        self._emptied: set[str] = set()
+        self._own_at = 0.0
+
+    async def own(self, idle: float = 0.0) -> None:
+        """Take up what this consumer's name holds and this process does not know of (a restart, a lost reply)."""
+        self._own_at = asyncio.get_running_loop().time()
+        await self._dispatch(await self._consumer.claim(self._consumer.name, 10_000, idle))
+
+    async def step(self) -> float:
+        """One round."""
+        if asyncio.get_running_loop().time() - self._own_at > OWN_EVERY:
+            await self.own(OWN_IDLE)
+        self._emptied &= set(self._presence.dead)
+        for pod in self._presence.dead:
+            free = self._free()
+            if pod not in self._emptied and free > 0:
+                entries = await self._consumer.claim(pod, free)
+                if not entries:
+                    self._emptied.add(pod)
+                await self._dispatch(entries)
+        return PAUSE

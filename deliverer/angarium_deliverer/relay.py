@@ -1,0 +1,200 @@
+"""The relay itself: read as many as there are free slots, make the attempts, settle each.
+
+A delivery holds a slot from its reading until it is settled. While Redis is away a finished attempt waits in its slot
+to be settled, so nothing is lost and no more is read than can be kept.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from angarium.config import ConfigTail
+from angarium.errors import StorageRefused, StorageUnavailable
+from angarium.notifications import LANES, Outcome, Result
+from angarium.queue import Consumer, Entry, Queue, Release, Settlement, Started
+from angarium.retries import Decision, Move, RetryPolicy, decide
+from angarium.telemetry import metrics
+from angarium_deliverer import journal
+from angarium_deliverer.channels import Channel
+from angarium_deliverer.directory import Directory, Subscriber
+from angarium_deliverer.promoter import Promoter
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+MOST_RECOVERIES = 5  # a delivery that took this many deliverers with it is dead
+UNKNOWN_CALLBACK_PAUSE = 1.0  # s
+REDIS_AWAY_PAUSE = 0.2  # s
+ONCE = RetryPolicy(schedule=())
+
+
+class Relay:
+    """Slots, and what happens in one."""
+
+    def __init__(
+        self, queue: Queue, consumer: Consumer, directory: Directory, tail: ConfigTail, channel: Channel, slots: int
+    ) -> None:
+        self._consumer, self._directory, self._tail, self._channel = consumer, directory, tail, channel
+        self._slots = slots
+        self._held: dict[
+            tuple[int, int, str], asyncio.Task[None] | None
+        ] = {}  # by shard, lane and entry; None: being begun
+        self._freed = asyncio.Event()
+        self._widest_wait = len(LANES) * queue.count
+        self.promoter: Promoter | None = None
+        self.last_read = time.monotonic()
+        metrics.SLOTS.set(slots)
+
+    def free(self) -> int:
+        """Slots that are free."""
+        return self._slots - len(self._held)
+
+    async def step(self) -> float:
+        """Read once and dispatch: at once what is there, else wait for what comes."""
+        self.last_read = time.monotonic()
+        if self.free() <= 0:
+            await self._one_freed()
+            return 0.0
+        entries = await self._consumer.read(self.free())
+        if not entries:
+            if self.free() < self._widest_wait and self._held:
+                await self._one_freed()
+                return 0.0
+            entries = await self._consumer.wait()
+        await self.dispatch(entries)
+        return 0.0
+
+    async def _one_freed(self) -> None:
+        self._freed.clear()
+        await self._freed.wait()
+
+    async def dispatch(self, entries: list[Entry]) -> None:
+        """Begin and make the attempts of these, each in a task of its own; those already held are skipped."""
+        fresh = [entry for entry in entries if _key(entry) not in self._held]
+        self._held |= dict.fromkeys(map(_key, fresh))
+        try:
+            begun = await self._begin(fresh)
+        except BaseException:
+            self._let_go(fresh)  # they stay ours in Redis; the recoverer finds them again
+            raise
+        started = {_key(item.entry) for item in begun}
+        self._let_go([entry for entry in fresh if _key(entry) not in started])
+        for item in begun:
+            task = asyncio.create_task(self._run(item), name=f"delivery {item.attempt.delivery}")
+            self._held[_key(item.entry)] = task
+        metrics.SLOTS_USED.set(len(self._held))
+
+    async def _begin(self, entries: list[Entry]) -> list[Started]:
+        suspended = [entry for entry in entries if self._suspended(entry)]
+        for entry in suspended:
+            await self._consumer.release(entry, Release.PARKED)
+        going = [entry for entry in entries if entry not in suspended] if suspended else entries
+        return await self._consumer.start(going) if going else []
+
+    def _suspended(self, entry: Entry) -> bool:
+        subscriber = self._directory.get(entry.ticket.callback)
+        return subscriber is not None and subscriber.record.suspended
+
+    def _let_go(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._held.pop(_key(entry), None)
+        self._freed.set()
+
+    async def _run(self, started: Started) -> None:
+        try:
+            await self._deliver(started)
+        except asyncio.CancelledError:
+            await self._hand_back(started)
+            raise
+        except StorageRefused:
+            log.exception("a delivery could not be settled", extra={"delivery": started.attempt.delivery})
+        finally:
+            self._let_go([started.entry])
+            metrics.SLOTS_USED.set(len(self._held))
+
+    async def _hand_back(self, started: Started) -> None:
+        try:
+            await self._release(started, Release.LANE)
+        except StorageUnavailable:
+            log.warning("left to be taken over: redis is away", extra={"delivery": started.attempt.delivery})
+
+    async def _release(self, started: Started, to: Release, delay: float = 0.0) -> bool:
+        return await self._consumer.release(started.entry, to, delay, started.claim)
+
+    async def drain(self, seconds: float) -> None:
+        """Let what is in flight finish for so long; then cut it short and hand it back."""
+        tasks = [task for task in self._held.values() if task]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for entry in await self._consumer.claim(
+            self._consumer.name, 10_000
+        ):  # read, or on its way, when reading stopped
+            await self._consumer.release(entry, Release.LANE, claim="*")
+
+    async def _deliver(self, started: Started) -> None:
+        attempt = started.attempt
+        if attempt.recoveries:
+            metrics.RECOVERED.inc()
+        subscriber = self._directory.get(attempt.target.id)
+        if subscriber is None and self._tail.revision < attempt.notification.config_revision:
+            # a callback that our config does not have yet
+            await _persist(self._release, started, Release.SCHEDULE, UNKNOWN_CALLBACK_PAUSE)
+            return
+        began = time.perf_counter()
+        outcome = self._verdict(started, subscriber) or await self._attempt(started, subscriber)
+        took = time.perf_counter() - began
+        await self._settle(started, subscriber, outcome, took)
+
+    @staticmethod
+    def _verdict(started: Started, subscriber: Subscriber | None) -> Outcome | None:
+        """What is settled without an attempt."""
+        if subscriber is None:
+            return Outcome(Result.PERMANENT, "callback_deleted", "the callback was deleted")
+        if subscriber.record.disabled:
+            return Outcome(Result.PERMANENT, subscriber.record.disabled, "the callback is disabled")
+        if started.attempt.recoveries > MOST_RECOVERIES:
+            return Outcome(Result.PERMANENT, "deliverer_lost", "its deliverer died in each of its attempts")
+        return None
+
+    async def _attempt(self, started: Started, subscriber: Subscriber | None) -> Outcome:
+        assert subscriber is not None  # noqa: S101 - _verdict has settled those without one
+        try:
+            return await self._channel.deliver(started.attempt, subscriber.record, subscriber.signer)
+        except Exception:
+            log.exception("a channel failed", extra={"delivery": started.attempt.delivery})
+            return Outcome(Result.RETRYABLE, "internal_error", "the channel failed; see the deliverer's log")
+
+    async def _settle(self, started: Started, subscriber: Subscriber | None, outcome: Outcome, took: float) -> None:
+        attempt = started.attempt
+        policy = ONCE if attempt.notification.test or subscriber is None else subscriber.policy
+        decision = decide(outcome, attempt.number, policy)
+        gone = subscriber.record.endpoint if outcome.gone and subscriber else ""
+        entry = journal.timeline_entry(attempt, decision, outcome, took)
+        settlement = Settlement(started, decision.move, decision.reason, decision.delay, entry, gone)
+        due = await _persist(self._consumer.settle, settlement)
+        if due is None:
+            metrics.STALE.inc()
+        journal.attempt_made(attempt, decision, outcome, took, due or 0.0)
+        self._hasten(decision)
+
+    def _hasten(self, decision: Decision) -> None:
+        if decision.move is Move.RETRY and self.promoter:
+            self.promoter.hurry(decision.delay)
+
+
+def _key(entry: Entry) -> tuple[int, int, str]:
+    return entry.keys.shard, entry.lane, entry.id
+
+
+async def _persist(call: Callable[..., Awaitable[T]], *arguments: object) -> T:
+    """Ask until Redis has answered: what was done must not be forgotten, and each script is safe to repeat."""
+    while True:
+        try:
+            return await call(*arguments)
+        except StorageUnavailable:
+            await asyncio.sleep(REDIS_AWAY_PAUSE)

@@ -1,0 +1,123 @@
+"""A deliverer from start to drain."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from angarium.config import ConfigTail, Presence
+from angarium.errors import StorageUnavailable
+from angarium.queue import Consumer, Queue
+from angarium.sealing import Sealer
+from angarium.telemetry.probes import Probes
+from angarium_deliverer.channels.webhook import Webhook
+from angarium_deliverer.dialer import Dialer
+from angarium_deliverer.directory import Directory
+from angarium_deliverer.egress import EgressPolicy
+from angarium_deliverer.janitor import Janitor
+from angarium_deliverer.loops import forever
+from angarium_deliverer.promoter import Promoter
+from angarium_deliverer.recoverer import Recoverer
+from angarium_deliverer.relay import Relay
+from angarium_deliverer.sampler import Sampler
+from angarium_deliverer.settings import DelivererSettings, seal_keys_of
+
+STUCK_AFTER = 60.0  # s without a read while Redis is there and a slot is free
+
+
+async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Deliver until `stop` is set, then drain."""
+    directory = Directory(Sealer(seal_keys_of(settings.seal_keys)))
+    tail = ConfigTail(settings.redis, directory.accept)
+    directory.follow(tail)
+    probes = Probes()
+    async with (
+        Queue(settings.redis, settings.shards) as queue,
+        Consumer(queue, settings.pod) as consumer,
+        Dialer(egress_policy(settings), ca_file=settings.ca_file) as dialer,
+        probes.serve(settings.probe_host, settings.probe_port),
+    ):
+        relay = Relay(queue, consumer, directory, tail, Webhook(dialer), settings.deliverer_slots)
+        presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
+        tail.on_applied(presence.hurry)
+        relay.promoter = Promoter(queue, consumer, directory)
+        recoverer = Recoverer(consumer, presence, relay.free, relay.dispatch)
+        sampler = Sampler(queue, tail)
+        _install(probes, queue, tail, relay, stop)
+        async with running(tail.run(), presence.run(), forever("link", sampler.watch_link)):
+            if await _first(tail.loaded.wait(), stop.wait()):
+                async with running(
+                    forever("read", _reading(recoverer, relay)),
+                    forever("promote", relay.promoter.step),
+                    forever("recover", recoverer.step),
+                    forever("expire", Janitor(queue, consumer).step),
+                    forever("sample", sampler.step),
+                ):
+                    if ready:
+                        ready.set()
+                    await stop.wait()
+                await _leave(relay, consumer, presence, settings.drain_seconds)
+
+
+def _reading(recoverer: Recoverer, relay: Relay) -> Any:
+    """First what this pod's name held before a restart, then what is new."""
+    taken_up = False
+
+    async def step() -> float:
+        nonlocal taken_up
+        if not taken_up:
+            await recoverer.own()
+            taken_up = True
+        return await relay.step()
+
+    return step
+
+
+async def _leave(relay: Relay, consumer: Consumer, presence: Presence, drain: float) -> None:
+    """What can't be said because Redis is away, the others find out by our silence."""
+    with contextlib.suppress(StorageUnavailable):
+        await relay.drain(drain)
+        await consumer.leave()
+        await presence.leave()
+
+
+def _install(probes: Probes, queue: Queue, tail: ConfigTail, relay: Relay, stop: asyncio.Event) -> None:
+    probes.ready["redis"] = lambda: None if queue.link.up else "it does not answer"
+    probes.ready["config"] = lambda: None if tail.loaded.is_set() else "it has not been read yet"
+    probes.ready["draining"] = lambda: "this pod is going away" if stop.is_set() else None
+
+    def reading() -> str | None:
+        idle = time.monotonic() - relay.last_read
+        stuck = tail.loaded.is_set() and queue.link.up and relay.free() > 0 and not stop.is_set() and idle > STUCK_AFTER
+        return f"no read for {idle:.0f} s" if stuck else None
+
+    probes.alive["reading"] = reading
+
+
+async def _first(work: Coroutine[Any, Any, Any], stop: Coroutine[Any, Any, Any]) -> bool:
+    """Whether `work` is done before `stop`."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(stop)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    done = tasks[0].done()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return done
+
+
+@contextlib.asynccontextmanager
+async def running(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run these beside the body; one that ends by an error ends the body too."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(each) for each in work]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def egress_policy(settings: DelivererSettings) -> EgressPolicy:
+    """The guard as the settings say."""
+    return EgressPolicy(settings.egress_allowed_cidrs, settings.egress_denied_cidrs)
