@@ -1,0 +1,30 @@
+"""`angarium-gateway`: settings, logs and signals around `service.run`."""
+
+import asyncio
+import signal
+
+import uvloop
+
+from angarium.settings import load
+from angarium.telemetry import logs
+from angarium_gateway.service import run
+from angarium_gateway.settings import GatewaySettings
+
+
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = load(GatewaySettings)
+    logs.configure(settings.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_main(settings))
+
+
+async def _main(settings: GatewaySettings) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await run(settings, stop)
+
+
+if __name__ == "__main__":
+    main()

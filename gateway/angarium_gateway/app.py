@@ -1,0 +1,92 @@
+"""The application: routes, and what handlers share, each thing with a life of its own in a cleanup context."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from aiohttp import web
+
+from angarium.config import ConfigTail, Presence
+from angarium.errors import StorageUnavailable
+from angarium.queue import Intake, Ledger, Queue
+from angarium.telemetry import metrics
+from angarium.telemetry.probes import Probes
+from angarium_gateway import keys
+from angarium_gateway.bodies import LARGEST
+from angarium_gateway.directory import Directory
+from angarium_gateway.edge import edge, guarded
+from angarium_gateway.handlers import about
+from angarium_gateway.handlers.pages import add_pages
+from angarium_gateway.idempotency import InProgress
+from angarium_gateway.limits import RateLimits
+from angarium_gateway.routes import ENDPOINTS
+from angarium_gateway.settings import GatewaySettings
+from angarium_gateway.vitals import Vitals
+
+log = logging.getLogger(__name__)
+PAUSE = 1.0  # s before a loop that failed begins again
+
+
+def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -> web.Application:
+    """Ready to be served; its resources live as long as it does."""
+    app = web.Application(middlewares=[edge], client_max_size=LARGEST)
+    app[keys.SETTINGS], app[keys.PROBES], app[keys.STOP] = settings, probes, stop
+    app[keys.DIRECTORY] = Directory()
+    app[keys.TAIL] = ConfigTail(settings.redis)
+    app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
+    app[keys.IN_PROGRESS] = InProgress()
+    app.cleanup_ctx.append(_storage)
+    for endpoint in ENDPOINTS:
+        add = app.router.add_get if endpoint.method == "GET" else app.router.add_post  # HEAD comes with GET
+        add(endpoint.path, guarded(endpoint.serve))
+    app.router.add_get("/healthz", about.healthz)
+    app.router.add_get("/readyz", about.readyz)
+    add_pages(app)
+    return app
+
+
+async def _storage(app: web.Application) -> AsyncIterator[None]:
+    """The queue, and the loops that follow config, say that this pod lives, and look after Redis."""
+    settings, tail = app[keys.SETTINGS], app[keys.TAIL]
+    async with Queue(settings.redis, settings.shards) as queue:
+        presence = Presence(queue.link, "gateway", settings.pod, lambda: tail.applied)
+        tail.on_applied(presence.hurry)
+        vitals = Vitals(queue, tail, settings.gateway_memory_limit)
+        app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue), Ledger(queue), vitals
+        app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
+        _readiness(app, queue)
+        async with _running(tail=tail.run, presence=presence.run, vitals=vitals.run):
+            yield
+        with contextlib.suppress(StorageUnavailable):  # then the others find out by our silence
+            await presence.leave()
+
+
+def _readiness(app: web.Application, queue: Queue) -> None:
+    tail, stop = app[keys.TAIL], app[keys.STOP]
+    checks = app[keys.PROBES].ready
+    checks["redis"] = lambda: None if queue.link.up else "it does not answer"
+    checks["config"] = lambda: None if tail.loaded.is_set() else "it has not been read yet"
+    checks["draining"] = lambda: "this pod is going away" if stop.is_set() else None
+
+
+@contextlib.asynccontextmanager
+async def _running(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_for_ever(name, loop), name=name) for name, loop in loops.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """A loop that ends by an error begins again: the gateway serves from memory meanwhile."""
+    while True:
+        try:
+            await loop()
+        except Exception:
+            log.exception("a loop failed and begins again", extra={"loop": name})
+            metrics.LOOP_ERRORS.labels(name).inc()
+        await asyncio.sleep(PAUSE)

@@ -1,0 +1,149 @@
+"""Bodies as they arrive: bounded, JSON, and with `data` kept as the very bytes that the caller sent.
+
+`data` is never parsed into numbers and written out again, which would turn 12345678901234567890123 into a float and
+19.90 into 19.9: it is cut out of the body and handed on. orjson is the judge of what is JSON (no NaN, no lone
+surrogates, UTF-8, nested at most 1,024 deep); names given twice at the top level are refused, below it they are the
+receiver's own affair.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from angarium_gateway.problems import MALFORMED, MEDIA_TYPE, SLOW, TOO_LARGE, Problem, invalid
+
+LARGEST = 256 * 1024  # bytes
+MOST_MEMBERS = 32
+
+_SPACE = rb"[ \t\r\n]*"
+_MEMBER = rb'"(?:event|priority|deliverAt)"' + _SPACE + rb":" + _SPACE + rb'(?:"[^"\\]*"|null)' + _SPACE
+_DATA = rb'"data"' + _SPACE + rb":" + _SPACE
+_HEAD = re.compile(_SPACE + rb"\{" + _SPACE + rb"(?:" + _MEMBER + rb"," + _SPACE + rb")*" + _DATA)
+_TAIL = re.compile(rb"(?:," + _SPACE + _MEMBER + rb")*\}" + _SPACE + rb"\Z")
+_NAME_END = re.compile(rb'"' + _SPACE + rb":")
+_LONGEST_TAIL = 512
+
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+_BLANK = re.compile(r"[ \t\r\n]*")
+
+Envelope = dict[str, Any]
+
+
+async def read_body(request: web.Request, patience: float) -> bytes:
+    """All of the body, within `patience` seconds; raises a Problem before reading more than is allowed."""
+    length = request.content_length
+    if length is not None and length > LARGEST:
+        raise _too_large()
+    try:
+        if request.content.is_eof():
+            return await request.read()
+        async with asyncio.timeout(patience):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _too_large() from error
+    except TimeoutError as error:
+        raise Problem(SLOW, f"the body must arrive within {patience:g} s") from error
+
+
+def _too_large() -> Problem:
+    return Problem(TOO_LARGE, f"{LARGEST:,} bytes at most", headers={"Connection": "close"})
+
+
+def require_json(request: web.Request) -> None:
+    """Raise a Problem unless the body claims to be JSON."""
+    header = request.headers.get("Content-Type", "")
+    if header == "application/json":
+        return
+    if request.content_type != "application/json" or (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise Problem(
+            MEDIA_TYPE, "send Content-Type: application/json (in UTF-8)", headers={"Accept-Post": "application/json"}
+        )
+
+
+async def read_optional_data(request: web.Request, patience: float) -> tuple[Envelope, bytes | None]:
+    """Like `split`, of a body that may be left out."""
+    body = await read_body(request, patience)
+    if not body:
+        return {}, None
+    require_json(request)
+    return split(body)
+
+
+def split(raw: bytes) -> tuple[Envelope, bytes | None]:
+    """The members of an object without `data`, and the bytes of `data` (None: there is none); raises a Problem."""
+    return _split_usual(raw) or _split_any(raw)
+
+
+def _split_usual(raw: bytes) -> tuple[Envelope, bytes] | None:
+    """Without looking at each byte: guess where `data` lies, and let the parser prove it.
+
+    If what was cut out is one JSON value, and what is left with `null` in its place is JSON, then it was that value.
+    """
+    head = _HEAD.match(raw)
+    tail = head and _TAIL.search(raw, max(head.end(), len(raw) - _LONGEST_TAIL))
+    if not head or not tail:
+        return None
+    data = raw[head.end() : tail.start()].rstrip(b" \t\r\n")
+    rest = b"%bnull%b" % (raw[: head.end()], tail[0])
+    try:
+        orjson.loads(data)
+        envelope = orjson.loads(rest)
+    except orjson.JSONDecodeError:
+        return None
+    if len(_NAME_END.findall(rest)) != len(envelope):
+        return None  # a name is given twice
+    del envelope["data"]
+    return envelope, data
+
+
+def _split_any(raw: bytes) -> tuple[Envelope, bytes | None]:
+    try:
+        document = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        position = f"line {error.lineno}, column {error.colno}"
+        raise Problem(MALFORMED, errors=[{"pointer": "", "detail": f"{error.msg} at {position}"}]) from error
+    if not isinstance(document, dict):
+        raise invalid("", "must be an object")
+    if len(document) > MOST_MEMBERS:
+        raise invalid("", "has too many members")
+    data: bytes | None = None
+    seen: set[str] = set()
+    try:
+        for name, text in _members(raw.decode()):
+            if name in seen:
+                raise invalid(pointer(name), "is given twice")
+            seen.add(name)
+            if name == "data":
+                data = text.encode()
+    except RecursionError as error:
+        raise invalid("/data", "is nested too deeply") from error
+    document.pop("data", None)
+    return document, data
+
+
+def _members(text: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each member of an object that is known to be valid."""
+    at = _skip(text, text.index("{") + 1)
+    while text[at] != "}":
+        name, at = _DECODER.raw_decode(text, at)
+        start = _skip(text, text.index(":", at) + 1)
+        _, end = _DECODER.raw_decode(text, start)
+        yield name, text[start:end]
+        at = _skip(text, end)
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+
+
+def _skip(text: str, at: int) -> int:
+    blank = _BLANK.match(text, at)
+    return blank.end() if blank else at
+
+
+def pointer(*parts: str | int) -> str:
+    """A JSON Pointer (RFC 6901)."""
+    return "".join("/" + str(part)[:64].replace("~", "~0").replace("/", "~1") for part in parts)

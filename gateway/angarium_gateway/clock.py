@@ -1,0 +1,34 @@
+"""Times as the API writes and reads them: RFC 3339 in UTC with milliseconds."""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+@lru_cache(maxsize=256)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def instant(ms: int) -> str:
+    """`2026-11-21T08:00:00.123Z`."""
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+def parse_instant(text: str) -> int:
+    """Milliseconds since the epoch; raises ValueError saying what is expected."""
+    if not _RFC3339.fullmatch(text):
+        raise ValueError("must be a time with an offset, like 2026-11-21T08:00:00Z")
+    try:
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(milliseconds=1)
+    except (ValueError, OverflowError):
+        raise ValueError("is not a time that exists") from None

@@ -1,0 +1,138 @@
+"""Who may send, and who must hear: the gateway's view of the config, in memory and kept current change by change.
+
+A tenant is a product or an organization. Callbacks may become known before their tenant and outlive it, so they are
+kept by tenant id on their own.
+"""
+
+from dataclasses import dataclass
+
+from angarium.notifications import Target
+from angarium.patterns import PatternIndex
+from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
+
+AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A product or an organization, as far as requests need it; `product` and `organization` are namespace/name."""
+
+    id: str
+    namespace: str
+    product: str
+    organization: str | None
+    requests_per_second: int | None
+    backlog: int | None
+    retention_s: int
+    weight: int = 1
+
+    def short(self, callback: str) -> str:
+        """A callback's `namespace/name` as this tenant calls it: without the namespace where it is its own."""
+        return callback.removeprefix(f"{self.namespace}/")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A key and the tenant it speaks for."""
+
+    key: KeyRecord
+    tenant: Tenant
+
+
+class Subscriptions:
+    """One tenant's callbacks."""
+
+    __slots__ = ("_index", "by_name")
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, CallbackRecord] = {}  # namespace/name
+        self._index: PatternIndex[Target] = PatternIndex()
+
+    def put(self, record: CallbackRecord) -> None:
+        """Add a callback that is not there; a disabled one is known but not routed to."""
+        target = _target(record)
+        self.by_name[target.name] = record
+        if not record.disabled:
+            for pattern in record.events:
+                self._index.add(pattern, target)
+
+    def drop(self, record: CallbackRecord) -> None:
+        """Take a callback out."""
+        target = _target(record)
+        self.by_name.pop(target.name, None)
+        for pattern in record.events:
+            self._index.discard(pattern, target)
+
+    def route(self, event: str) -> tuple[Target, ...]:
+        """Who is to hear of an event."""
+        return tuple(self._index.match(event))
+
+
+NOBODY = Subscriptions()
+
+
+class Directory:
+    """`apply` is a listener of ConfigTail."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, AnyRecord] = {}
+        self._credentials: dict[str, Credential] = {}
+        self._subscriptions: dict[str, Subscriptions] = {}
+
+    def credential(self, key_id: str) -> Credential | None:
+        """Whose key that is."""
+        return self._credentials.get(key_id)
+
+    def subscriptions(self, tenant: str) -> Subscriptions:
+        """A tenant's callbacks."""
+        return self._subscriptions.get(tenant, NOBODY)
+
+    def apply(self, changes: dict[str, AnyRecord | None]) -> None:
+        """Follow changes: the new record by its key, or None where it was deleted."""
+        for key in changes:
+            self._forget(self._records.pop(key, None))
+        for key, record in changes.items():
+            if record is not None:
+                self._records[key] = record
+                self._learn(record)
+
+    def _learn(self, record: AnyRecord) -> None:
+        if isinstance(record, CallbackRecord):
+            self._subscriptions.setdefault(record.tenant, Subscriptions()).put(record)
+        else:
+            tenant = _tenant(record)
+            for key in record.keys:
+                self._credentials[key.id] = Credential(key, tenant)
+
+    def _forget(self, record: AnyRecord | None) -> None:
+        if record is None:
+            return
+        if isinstance(record, CallbackRecord):
+            own = self._subscriptions[record.tenant]
+            own.drop(record)
+            if not own.by_name:
+                del self._subscriptions[record.tenant]
+            return
+        for key in record.keys:
+            known = self._credentials.get(key.id)
+            if known is not None and known.tenant.id == record.id:
+                del self._credentials[key.id]
+
+
+def _target(record: CallbackRecord) -> Target:
+    return Target(record.id, f"{record.namespace}/{record.name}")
+
+
+def _tenant(record: ProductRecord | OrganizationRecord) -> Tenant:
+    own = f"{record.namespace}/{record.name}"
+    organization = isinstance(record, OrganizationRecord)
+    return Tenant(
+        id=record.id,
+        namespace=record.namespace,
+        product=record.product if isinstance(record, OrganizationRecord) else own,
+        organization=own if organization else None,
+        requests_per_second=record.requests_per_second,
+        backlog=record.backlog,
+        retention_s=record.retention_s,
+        weight=record.weight if isinstance(record, OrganizationRecord) else 1,
+    )

@@ -1,0 +1,131 @@
+"""Around every request: its id, its errors as problem+json, its metrics; and for the API, who asks and how often.
+
+One middleware, since each costs; it catches what the router refuses as well. Nothing that an exception says gets out:
+what is not a Problem becomes a 500 with the request's id, which the log has too.
+"""
+
+import logging
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client import Counter, Histogram
+
+from angarium.errors import StorageFull, StorageUnavailable
+from angarium.telemetry import metrics
+from angarium_gateway.auth import Caller, authenticate
+from angarium_gateway.keys import DIRECTORY, FIELDS, LIMITS, REQUEST_ID, STOP, VITALS
+from angarium_gateway.problems import BAD_REQUEST, BY_STATUS, INTERNAL, METHOD, NOT_FOUND, Problem, full, unavailable
+
+log = logging.getLogger(__name__)
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
+ACCEPTS = ("POST", "/v1/notifications")  # the one route whose refusals are rejected notifications
+
+Serve = Callable[[web.Request, Caller], Awaitable[web.Response]]
+
+
+def guarded(serve: Serve) -> Handler:
+    """For callers with a key, as often as their tenant may ask, while storage is there."""
+
+    async def handler(request: web.Request) -> web.Response:
+        app = request.app
+        caller = authenticate(app[DIRECTORY], request.headers)
+        request[FIELDS] = app[LIMITS].admit(caller.tenant)
+        app[VITALS].require_storage()
+        return await serve(request, caller)
+
+    return handler
+
+
+@web.middleware
+async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The one middleware."""
+    began = time.perf_counter()
+    request[REQUEST_ID] = request_id = _request_id(request.headers.get("X-Request-Id"))
+    try:
+        response = await handler(request)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem and the log the rest
+        problem = _problem(error, request)
+        response = problem.response(request_id)
+        _count_rejection(request, problem)
+    headers = response.headers
+    headers["X-Request-Id"] = request_id
+    headers["Server"] = "angarium"
+    headers["X-Content-Type-Options"] = "nosniff"
+    if fields := request.get(FIELDS):
+        headers.update(fields)
+    if request.app[STOP].is_set() or headers.get("Connection") == "close":
+        response.force_close()
+    _measure(request, response.status, time.perf_counter() - began)
+    return response
+
+
+def _request_id(given: str | None) -> str:
+    if given is not None and _SANE_ID.fullmatch(given):
+        return given
+    return "req_" + os.urandom(12).hex()
+
+
+def _problem(error: Exception, request: web.Request) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case StorageUnavailable():
+            return unavailable()
+        case StorageFull():
+            return full()
+        case web.HTTPMethodNotAllowed():
+            return Problem(METHOD, _unchangeable(request), headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+        case web.HTTPNotFound():
+            return Problem(NOT_FOUND, "there is nothing at this path; see /openapi.json")
+        case web.HTTPException() if error.status < 500:
+            return Problem(BY_STATUS.get(error.status, BAD_REQUEST))
+        case web.RequestPayloadError():
+            return Problem(BAD_REQUEST, "the body could not be read", headers={"Connection": "close"})
+        case _:
+            log.error(
+                "a request failed", exc_info=error, extra={"request": request[REQUEST_ID], "path": request.path[:200]}
+            )
+            return Problem(INTERNAL, "it was logged under this requestId")
+
+
+def _unchangeable(request: web.Request) -> str:
+    about_one = request.path.startswith("/v1/notifications/") and request.method in {"PUT", "PATCH", "DELETE"}
+    return "a notification can't be changed or deleted" if about_one else ""
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "other"
+
+
+def _count_rejection(request: web.Request, problem: Problem) -> None:
+    if (request.method, request.path) == ACCEPTS:
+        _rejected(problem.kind.reason).inc()
+
+
+def _measure(request: web.Request, status: int, seconds: float) -> None:
+    route = _route(request)
+    if route != "other":
+        route = f"{request.method} {route}"
+    _answered(route, status).inc()
+    _duration(route).observe(seconds)
+
+
+@lru_cache(maxsize=256)
+def _answered(route: str, status: int) -> Counter:
+    return metrics.REQUESTS.labels(route, str(status))
+
+
+@lru_cache(maxsize=64)
+def _duration(route: str) -> Histogram:
+    return metrics.REQUEST_DURATION.labels(route)
+
+
+@lru_cache(maxsize=64)
+def _rejected(reason: str) -> Counter:
+    return metrics.REJECTED.labels(reason)

@@ -1,0 +1,63 @@
+"""What became of notifications: one, its timeline, the list. Others' look exactly like those that don't exist."""
+
+from aiohttp import web
+
+from angarium.identifiers import InvalidIdentifier
+from angarium.notifications import Stored
+from angarium.queue import Filters, InvalidCursor
+from angarium_gateway import render
+from angarium_gateway.auth import Caller
+from angarium_gateway.callbacks import find
+from angarium_gateway.clock import instant
+from angarium_gateway.keys import DIRECTORY, LEDGER
+from angarium_gateway.problems import INVALID, INVALID_CURSOR, NOT_FOUND, Problem
+from angarium_gateway.requests import ListQuery, read_query
+
+
+async def own_notification(request: web.Request, caller: Caller) -> Stored:
+    """The notification that the path names; raises a Problem unless it is the caller's."""
+    try:
+        stored = await request.app[LEDGER].get(request.match_info["id"])
+    except InvalidIdentifier:
+        stored = None
+    if stored is None or stored.notification.tenant != caller.tenant.id:
+        raise Problem(NOT_FOUND, "there is no such notification, or it is no longer kept")
+    return stored
+
+
+async def one(request: web.Request, caller: Caller) -> web.Response:
+    """GET /v1/notifications/{id}"""
+    stored = await own_notification(request, caller)
+    document = render.summary(stored, caller.tenant)
+    return render.json_response(document | {"data": render.payload_data(stored.notification)})
+
+
+async def timeline(request: web.Request, caller: Caller) -> web.Response:
+    """GET /v1/notifications/{id}/timeline"""
+    notification = (await own_notification(request, caller)).notification
+    accepted = {"at": instant(notification.created_ms), "type": "accepted", "by": notification.by}
+    entries = await request.app[LEDGER].timeline(notification.id)
+    rendered = [render.timeline_entry(entry, notification, caller.tenant) for entry in entries]
+    return render.json_response({"entries": [accepted, *rendered]})
+
+
+async def several(request: web.Request, caller: Caller) -> web.Response:
+    """GET /v1/notifications"""
+    query = read_query(ListQuery, request.query)
+    filters = Filters(query.status, query.event, _callback_id(request, caller, query), query.since, query.until)
+    try:
+        page = await request.app[LEDGER].page(caller.tenant.id, filters, query.limit, query.cursor)
+    except InvalidCursor as error:
+        raise Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}]) from error
+    items = [render.summary(stored, caller.tenant) for stored in page.items]
+    return render.json_response({"notifications": items, "cursor": page.cursor})
+
+
+def _callback_id(request: web.Request, caller: Caller, query: ListQuery) -> str | None:
+    if query.callback is None or query.callback.startswith("cbk_"):
+        return query.callback
+    record = find(request.app[DIRECTORY], caller.tenant, query.callback)
+    if record is None:
+        detail = "there is no callback of this name; for one that was deleted give its id (cbk_…)"
+        raise Problem(INVALID, errors=[{"parameter": "callback", "detail": detail}])
+    return record.id

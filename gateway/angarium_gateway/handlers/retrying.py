@@ -1,0 +1,58 @@
+"""POST /v1/notifications/{id}/retry: a person's wish to try deliveries again."""
+
+import orjson
+from aiohttp import web
+
+from angarium.identifiers import parse_delivery_id
+from angarium.notifications import DeliveryState, Stored
+from angarium_gateway import render
+from angarium_gateway.auth import Caller
+from angarium_gateway.bodies import pointer, read_optional_data
+from angarium_gateway.handlers.reading import own_notification
+from angarium_gateway.keys import INTAKE, SETTINGS
+from angarium_gateway.problems import INVALID, NOT_RETRYABLE, Problem
+from angarium_gateway.requests import RetryRequest, read_members
+
+RETRIED = {"redriven", "hastened"}
+
+
+async def retry(request: web.Request, caller: Caller) -> web.Response:
+    """202 with what became of each; 409 when none can be tried again."""
+    asked = await _asked(request)
+    stored = await own_notification(request, caller)
+    indices = _chosen(stored, asked)
+    if not indices:
+        raise Problem(NOT_RETRYABLE, "no delivery of this notification was refused")
+    entry = orjson.dumps({"type": "redrive", "by": caller.label})
+    results = await request.app[INTAKE].redrive(stored.notification, indices, entry)
+    deliveries = [
+        {
+            "id": stored.deliveries[index].id,
+            "callback": caller.tenant.short(stored.deliveries[index].target.name),
+            "result": result,
+        }
+        for index, result in zip(indices, results, strict=True)
+    ]
+    if not RETRIED.intersection(results):
+        raise Problem(NOT_RETRYABLE, "they have been delivered, or are being attempted", deliveries=deliveries)
+    return render.json_response({"id": stored.notification.id, "deliveries": deliveries}, 202)
+
+
+async def _asked(request: web.Request) -> RetryRequest:
+    members, data = await read_optional_data(request, request.app[SETTINGS].gateway_body_timeout)
+    return read_members(RetryRequest, members if data is None else members | {"data": None})
+
+
+def _chosen(stored: Stored, asked: RetryRequest) -> list[int]:
+    if asked.deliveries is None:
+        ended = (DeliveryState.REFUSED, DeliveryState.DEAD)
+        return [index for index, delivery in enumerate(stored.deliveries) if delivery.state in ended]
+    references = [parse_delivery_id(text) for text in dict.fromkeys(asked.deliveries)]
+    foreign = [
+        {"pointer": pointer("deliveries", place), "detail": "is not a delivery of this notification"}
+        for place, reference in enumerate(references)
+        if reference.notification != stored.notification.id or reference.index >= len(stored.deliveries)
+    ]
+    if foreign:
+        raise Problem(INVALID, errors=foreign)
+    return [reference.index for reference in references]

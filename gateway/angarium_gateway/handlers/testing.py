@@ -1,0 +1,105 @@
+"""POST /v1/callbacks/{name}/test: one real delivery to one callback, and its outcome in the answer.
+
+It takes the way of every delivery, so it proves what they will meet: routing, a deliverer, its egress guard, the
+signature. It differs in one thing: it has a single attempt.
+"""
+
+import asyncio
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from angarium.notifications import DeliveryState, Notification, Priority, Stored, Target
+from angarium.queue import BacklogFull
+from angarium.records import CallbackRecord
+from angarium_gateway import render
+from angarium_gateway.auth import Caller
+from angarium_gateway.bodies import read_optional_data
+from angarium_gateway.callbacks import find
+from angarium_gateway.clock import now_ms
+from angarium_gateway.keys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, VITALS
+from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, UNDECIDED, Problem
+from angarium_gateway.requests import TestRequest, read_members
+
+EVENT = "angarium.test"
+DATA = orjson.dumps({"test": True})
+MARGIN = 10.0  # s beyond the callback's time-out that a deliverer has to take it
+FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25  # s between looks
+
+
+async def test(request: web.Request, caller: Caller) -> web.Response:
+    """200 with the outcome, good or bad; 504 when there was none in time."""
+    members, data = await read_optional_data(request, request.app[SETTINGS].gateway_body_timeout)
+    read_members(TestRequest, members)
+    record = _testable(request, caller)
+    request.app[VITALS].require_room()
+    notification = _compose(request, caller, record, DATA if data is None else data)
+    try:
+        await request.app[INTAKE].enqueue(notification, None, caller.tenant.backlog, caller.tenant.weight)
+    except BacklogFull:
+        raise Problem(BACKLOG, "too many deliveries wait", headers={"Retry-After": "5"}) from None
+    stored = await _outcome(request.app, notification.id, record.timeout_s + MARGIN)
+    if stored is None:
+        detail = f"no deliverer has finished it yet; see /v1/notifications/{notification.id}/timeline"
+        raise Problem(UNDECIDED, detail, notification=notification.id)
+    return render.json_response(await _result(request.app, stored, caller))
+
+
+def _testable(request: web.Request, caller: Caller) -> CallbackRecord:
+    record = find(request.app[DIRECTORY], caller.tenant, request.match_info["name"])
+    if record is None:
+        raise Problem(NOT_FOUND, "there is no such callback")
+    if record.disabled:
+        detail = f"it is disabled ({record.disabled}); change spec.url or annotate angarium.dev/enable-requested-at"
+        raise Problem(NOT_TESTABLE, detail)
+    if record.suspended:
+        raise Problem(NOT_TESTABLE, "it is suspended; set spec.suspend to false")
+    return record
+
+
+def _compose(request: web.Request, caller: Caller, record: CallbackRecord, data: bytes) -> Notification:
+    app, tenant, now = request.app, caller.tenant, now_ms()
+    return Notification(
+        id=app[INTAKE].new_id(tenant.id, None, now),
+        tenant=tenant.id,
+        product=tenant.product,
+        event=EVENT,
+        body=render.payload(EVENT, now, data),
+        priority=Priority.HIGH,
+        created_ms=now,
+        targets=(Target(record.id, f"{record.namespace}/{record.name}"),),
+        retention_s=tenant.retention_s,
+        by=caller.label,
+        test=True,
+        config_revision=app[TAIL].revision,
+    )
+
+
+async def _outcome(app: web.Application, notification: str, seconds: float) -> Stored | None:
+    """The notification once its delivery has ended; None when the time is up or this pod is going away."""
+    pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while True:
+        stored = await app[LEDGER].get(notification)
+        if stored is not None and stored.deliveries[0].state is not DeliveryState.WAITING:
+            return stored
+        if loop.time() >= end or app[STOP].is_set():
+            return None
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+
+
+async def _result(app: web.Application, stored: Stored, caller: Caller) -> dict[str, Any]:
+    delivery = stored.deliveries[0]
+    entries = await app[LEDGER].timeline(stored.notification.id)
+    attempts = [entry for entry in entries if entry.get("type") == "attempt"]
+    result: dict[str, Any] = {
+        "notification": stored.notification.id,
+        "outcome": "delivered" if delivery.state is DeliveryState.DELIVERED else "refused",
+    }
+    if delivery.reason:
+        result["reason"] = delivery.reason
+    if attempts:
+        result["attempt"] = render.timeline_entry(attempts[-1], stored.notification, caller.tenant)
+    return result

@@ -1,0 +1,28 @@
+"""What handlers find in the application, by typed key."""
+
+import asyncio
+
+from aiohttp import web
+
+from angarium.config import ConfigTail
+from angarium.queue import Intake, Ledger
+from angarium.telemetry.probes import Probes
+from angarium_gateway.directory import Directory
+from angarium_gateway.idempotency import InProgress
+from angarium_gateway.limits import RateLimits
+from angarium_gateway.settings import GatewaySettings
+from angarium_gateway.vitals import Vitals
+
+SETTINGS = web.AppKey("SETTINGS", GatewaySettings)
+PROBES = web.AppKey("PROBES", Probes)
+STOP = web.AppKey("STOP", asyncio.Event)  # set once this pod is going away
+TAIL = web.AppKey("TAIL", ConfigTail)
+DIRECTORY = web.AppKey("DIRECTORY", Directory)
+INTAKE = web.AppKey("INTAKE", Intake)
+LEDGER = web.AppKey("LEDGER", Ledger)
+VITALS = web.AppKey("VITALS", Vitals)
+LIMITS = web.AppKey("LIMITS", RateLimits)
+IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
+
+REQUEST_ID = web.RequestKey("REQUEST_ID", str)
+FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

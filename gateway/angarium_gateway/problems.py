@@ -1,0 +1,120 @@
+"""Errors as callers see them: RFC 9457 problem+json. Each says what to do, none more than its caller may know."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+BASE = "https://angarium.dev/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: its slug ends the type URI and, with underscores, labels the metric of rejections."""
+
+    status: int
+    slug: str
+    title: str
+
+    @property
+    def type(self) -> str:
+        """The URI that names the kind."""
+        return BASE + self.slug
+
+    @property
+    def reason(self) -> str:
+        """The kind as a label."""
+        return self.slug.replace("-", "_")
+
+
+MALFORMED = Kind(400, "malformed-json", "The body is not JSON")
+INVALID_CURSOR = Kind(400, "invalid-cursor", "The cursor is not valid")
+INVALID_KEY = Kind(400, "invalid-idempotency-key", "The Idempotency-Key is not valid")
+BAD_REQUEST = Kind(400, "bad-request", "The request can't be understood")
+UNAUTHENTICATED = Kind(401, "unauthenticated", "Missing or unknown credentials")
+NOT_FOUND = Kind(404, "not-found", "Not found")
+METHOD = Kind(405, "method-not-allowed", "The method is not allowed here")
+SLOW = Kind(408, "request-timeout", "The body did not arrive in time")
+IN_PROGRESS = Kind(409, "idempotency-in-progress", "A request with this Idempotency-Key is in progress")
+SPENT = Kind(409, "idempotency-spent", "This Idempotency-Key was used before")
+NOT_RETRYABLE = Kind(409, "nothing-to-retry", "Nothing can be retried")
+NOT_TESTABLE = Kind(409, "callback-not-sending", "The callback is not sending")
+TOO_LARGE = Kind(413, "too-large", "The body is too large")
+MEDIA_TYPE = Kind(415, "unsupported-media-type", "The body must be application/json")
+INVALID = Kind(422, "invalid-request", "The request is not valid")
+MISMATCH = Kind(422, "idempotency-mismatch", "This Idempotency-Key was used with another body")
+RATE = Kind(429, "rate-limited", "Too many requests")
+BACKLOG = Kind(429, "backlog-full", "Too many deliveries wait")
+INTERNAL = Kind(500, "internal", "Something went wrong here")
+UNAVAILABLE = Kind(503, "storage-unavailable", "Storage is unavailable")
+FULL = Kind(503, "storage-full", "Storage is full")
+UNDECIDED = Kind(504, "test-undecided", "The test was not delivered in time")
+
+BY_STATUS = {
+    kind.status: kind for kind in (BAD_REQUEST, NOT_FOUND, METHOD, SLOW, TOO_LARGE, MEDIA_TYPE, INTERNAL, UNAVAILABLE)
+}
+
+
+class Problem(Exception):
+    """Raised anywhere below a handler; `errors` are {"pointer" or "parameter", "detail"}."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str = "",
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(kind.title)
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = headers or {}
+        self.members = members
+
+    def body(self, request_id: str) -> bytes:
+        """The document."""
+        kind = self.kind
+        document: dict[str, Any] = {"type": kind.type, "title": kind.title, "status": kind.status}
+        if self.detail:
+            document["detail"] = self.detail
+        if self.errors:
+            document["errors"] = self.errors
+        return orjson.dumps(document | self.members | {"requestId": request_id})
+
+    def response(self, request_id: str) -> web.Response:
+        """What is sent."""
+        headers = {"Content-Type": "application/problem+json", **self.headers}
+        return web.Response(status=self.kind.status, body=self.body(request_id), headers=headers)
+
+
+def invalid(pointer: str, detail: str) -> Problem:
+    """One field of the body is wrong; `pointer` is a JSON Pointer (RFC 6901)."""
+    return Problem(INVALID, errors=[{"pointer": pointer, "detail": detail}])
+
+
+def unauthenticated() -> Problem:
+    """The same whatever was wrong: no hint for who guesses."""
+    return Problem(
+        UNAUTHENTICATED,
+        "send an API key as `Authorization: Bearer <key>` or as `X-API-Key: <key>`",
+        headers={"WWW-Authenticate": 'Bearer realm="angarium"'},
+    )
+
+
+def unavailable() -> Problem:
+    """Redis does not answer."""
+    return Problem(
+        UNAVAILABLE,
+        "storage is unavailable; whether the request took effect is unknown, so repeat it with its Idempotency-Key",
+        headers={"Retry-After": "2"},
+    )
+
+
+def full() -> Problem:
+    """Redis has no room; what is stored goes on being delivered."""
+    return Problem(FULL, "storage is full; nothing was accepted", headers={"Retry-After": "10"})

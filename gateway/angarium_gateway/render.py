@@ -1,0 +1,98 @@
+"""Answers from what is stored; their shapes are in `responses`."""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from angarium.identifiers import delivery_id, parse_delivery_id
+from angarium.notifications import CALLER_STATUS, Delivery, Notification, Stored
+from angarium_gateway.clock import instant
+from angarium_gateway.directory import Tenant
+
+Document = dict[str, Any]
+
+
+def json_response(document: Document, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """JSON, not to be cached."""
+    fields = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    if headers:
+        fields |= headers
+    return web.Response(status=status, body=orjson.dumps(document), headers=fields)
+
+
+def payload(event: str, created_ms: int, data: bytes) -> bytes:
+    """The very bytes that receivers get; `data` is JSON."""
+    return b"%b%b}" % (_opening(event, created_ms), data)
+
+
+def payload_data(notification: Notification) -> orjson.Fragment:
+    """The bytes of `data` again."""
+    return orjson.Fragment(notification.body[len(_opening(notification.event, notification.created_ms)) : -1])
+
+
+def _opening(event: str, created_ms: int) -> bytes:
+    return f'{{"type":"{event}","timestamp":"{instant(created_ms)}","data":'.encode("ascii")
+
+
+def accepted(notification: Notification, tenant: Tenant) -> Document:
+    """A notification as it was accepted, whatever became of it since: a replay answers the same."""
+    document: Document = {
+        "id": notification.id,
+        "status": "pending" if notification.targets else "unmatched",
+        "event": notification.event,
+        "createdAt": instant(notification.created_ms),
+    }
+    if notification.due_ms:
+        document["deliverAt"] = instant(notification.due_ms)
+    document["deliveries"] = [
+        {"id": delivery_id(notification.id, index), "callback": tenant.short(target.name), "status": "pending"}
+        for index, target in enumerate(notification.targets)
+    ]
+    return document
+
+
+def summary(stored: Stored, tenant: Tenant) -> Document:
+    """A notification as it stands."""
+    notification = stored.notification
+    document: Document = {
+        "id": notification.id,
+        "status": stored.status,
+        "event": notification.event,
+        "priority": notification.priority,
+        "createdAt": instant(notification.created_ms),
+    }
+    if notification.due_ms:
+        document["deliverAt"] = instant(notification.due_ms)
+    if notification.test:
+        document["test"] = True
+    document["deliveries"] = [_delivery(delivery, tenant) for delivery in stored.deliveries]
+    return document
+
+
+def _delivery(delivery: Delivery, tenant: Tenant) -> Document:
+    document: Document = {
+        "id": delivery.id,
+        "callback": tenant.short(delivery.target.name),
+        "status": CALLER_STATUS[delivery.state],
+        "attempts": delivery.attempts,
+        "changedAt": instant(delivery.changed_ms),
+    }
+    if delivery.reason:
+        document["reason"] = delivery.reason
+    if delivery.due_ms:
+        document["nextAttemptAt"] = instant(delivery.due_ms)
+    return document
+
+
+def timeline_entry(entry: Document, notification: Notification, tenant: Tenant) -> Document:
+    """An entry of Ledger.timeline as callers see it."""
+    rest = {name: value for name, value in entry.items() if value not in ("", None)}
+    at, due = rest.pop("at_ms"), rest.pop("next_ms")
+    document = {"at": instant(at), "type": rest.pop("type", "unknown"), **rest}
+    if "delivery" in document:
+        target = notification.targets[parse_delivery_id(document["delivery"]).index]
+        document["callback"] = tenant.short(target.name)
+    if due:
+        document["nextAttemptAt"] = instant(due)
+    return document

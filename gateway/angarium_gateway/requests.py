@@ -1,0 +1,143 @@
+"""What callers may ask, as pydantic models: they validate, and they are the request half of the OpenAPI document."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from angarium.identifiers import parse_delivery_id
+from angarium.notifications import Priority, Status
+from angarium.patterns import LONGEST, NAME, validate_event
+from angarium_gateway.bodies import pointer
+from angarium_gateway.clock import now_ms, parse_instant
+from angarium_gateway.problems import INVALID, Problem
+
+AHEAD_MS = 90 * 86_400_000  # how far ahead deliverAt may be
+MOST_ERRORS = 16
+EXPECTED_TIME = "must be a time with an offset, like 2026-11-21T08:00:00Z"
+
+
+def _instant(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError(EXPECTED_TIME)  # noqa: TRY004 - pydantic takes a ValueError for the caller's fault
+    return parse_instant(value)
+
+
+def _within_reach(ms: int) -> int:
+    if ms > now_ms() + AHEAD_MS:
+        raise ValueError("must be within 90 days from now")
+    return ms
+
+
+def _delivery(text: str) -> str:
+    parse_delivery_id(text)
+    return text
+
+
+Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})]
+EventName = Annotated[
+    str, AfterValidator(validate_event), WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST})
+]
+DeliveryId = Annotated[str, AfterValidator(_delivery), Field(max_length=64)]
+
+
+class Request(BaseModel):
+    """Names are camelCase outside; what is unknown is refused, since it may be a typing error that matters."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+
+class NotificationRequest(Request):
+    """A notification to be delivered to the callbacks that subscribe to its event."""
+
+    event: EventName = Field(description="Name of what happened: segments of letters, digits, - and _, joined by dots.")
+    data: Any = Field(description="Any JSON value; receivers get it exactly as it was sent.")
+    priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
+    deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
+        default=None, description="Not before this time; at most 90 days ahead. What is past means now."
+    )
+
+
+class TestRequest(Request):
+    """What a test-send carries."""
+
+    __test__ = False  # not one of pytest's
+
+    data: Any = Field(default=None, description='Any JSON value. Default: {"test": true}.')
+
+
+class RetryRequest(Request):
+    """Which deliveries to try again."""
+
+    deliveries: Annotated[tuple[DeliveryId, ...], Field(min_length=1, max_length=1000)] | None = Field(
+        default=None, description="Ids of deliveries. Default: all that were refused."
+    )
+
+
+class ListQuery(Request):
+    """A page of the list, and what narrows it; a cursor belongs to the filters it was given with."""
+
+    limit: int = Field(default=20, ge=1, le=100, description="How many at most.")
+    cursor: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="`cursor` of the page before."
+    )
+    status: Status | None = Field(default=None, description="Only those with this status.")
+    event: EventName | None = Field(default=None, description="Only those of this event.")
+    callback: Annotated[str, Field(max_length=512)] | None = Field(
+        default=None, description="Only those for this callback: its name, `namespace/name` or id."
+    )
+    since: Instant | None = Field(default=None, description="Only those accepted at this time or later.")
+    until: Instant | None = Field(default=None, description="Only those accepted before this time.")
+
+
+class CallbacksQuery(Request):
+    """A page of callbacks, by name."""
+
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most.")
+    cursor: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="`cursor` of the page before."
+    )
+
+
+class NoQuery(Request):
+    """No parameters."""
+
+
+R = TypeVar("R", bound=Request)
+
+
+def read_members(model: type[R], members: Mapping[str, Any]) -> R:
+    """The members of a body as a model; raises a Problem with a pointer for each that is wrong."""
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
+        errors = [{"pointer": pointer(*_place(each)), "detail": _words(each)} for each in found]
+        raise Problem(INVALID, errors=errors) from None
+
+
+def read_query(model: type[R], query: Mapping[str, str]) -> R:
+    """A query string as a model; raises a Problem that names each parameter that is wrong."""
+    try:
+        return model.model_validate(dict(query))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
+        errors = [{"parameter": str(_place(each)[0])[:64], "detail": _words(each)} for each in found]
+        raise Problem(INVALID, errors=errors) from None
+
+
+def _place(error: ErrorDetails) -> tuple[str | int, ...]:
+    return tuple(part for part in error["loc"] if not str(part).startswith("function-"))
+
+
+def _words(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a known name here"
+        case _:
+            text = error["msg"].removeprefix("Value error, ")
+            return text[:1].lower() + text[1:]

@@ -1,0 +1,205 @@
+"""What callers are answered, as pydantic models: the response half of the OpenAPI document.
+
+Answers are built as plain dicts (`render`), because that is what costs least; tests hold them against these models.
+"""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from angarium.notifications import Priority, Status
+
+DeliveryStatus = Literal["pending", "delivered", "refused"]
+
+
+class Response(BaseModel):
+    """Clients must accept members that they don't know."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", populate_by_name=True)
+
+
+class ProblemError(Response):
+    """One thing that is wrong."""
+
+    detail: str = Field(description="What is wrong with it, and what to do.")
+    pointer: str | None = Field(default=None, description="JSON Pointer (RFC 6901) into the body.")
+    parameter: str | None = Field(default=None, description="Name of a parameter in the path or query.")
+
+
+class ProblemDocument(Response):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(title="Problem", extra="allow")
+
+    type: str = Field(description="URI that names the kind of problem.")
+    title: str = Field(description="The kind in words; the same each time.")
+    status: int = Field(description="The HTTP status.")
+    detail: str | None = Field(default=None, description="This case in words.")
+    errors: list[ProblemError] | None = Field(default=None, description="Each thing that is wrong with the request.")
+    request_id: str = Field(description="Quote it when you ask for help; also in X-Request-Id.")
+
+
+class AcceptedDelivery(Response):
+    """A delivery as it begins."""
+
+    id: str
+    callback: str = Field(description="Name of the callback; `namespace/name` where it is in another namespace.")
+    status: DeliveryStatus
+
+
+class AcceptedNotification(Response):
+    """A notification that is stored and will be delivered."""
+
+    id: str
+    status: Status = Field(description="`pending`, or `unmatched` when nobody subscribes to the event.")
+    event: str
+    created_at: AwareDatetime
+    deliver_at: AwareDatetime | None = Field(default=None, description="Where delivery was asked for later.")
+    deliveries: list[AcceptedDelivery]
+
+
+class DeliveryView(AcceptedDelivery):
+    """A delivery as it stands."""
+
+    attempts: int = Field(description="How many were begun.")
+    reason: str | None = Field(default=None, description="Why the last attempt failed, as a stable word.")
+    changed_at: AwareDatetime
+    next_attempt_at: AwareDatetime | None = Field(default=None, description="When the next attempt is due.")
+
+
+class NotificationSummary(Response):
+    """A notification as it stands, without its data."""
+
+    id: str
+    status: Status
+    event: str
+    priority: Priority
+    created_at: AwareDatetime
+    deliver_at: AwareDatetime | None = None
+    test: bool | None = Field(default=None, description="True for a test-send.")
+    deliveries: list[DeliveryView]
+
+
+class NotificationView(NotificationSummary):
+    """A notification as it stands, with its data."""
+
+    data: Any = Field(description="As it was sent.")
+
+
+class NotificationPage(Response):
+    """Newest first."""
+
+    notifications: list[NotificationSummary]
+    cursor: str | None = Field(description="For the next page, with the same filters; null at the end.")
+
+
+class AttemptResponse(Response):
+    """What the receiver answered."""
+
+    status: int
+    body: str = Field(default="", description="Its beginning.")
+    truncated: bool = False
+
+
+class TimelineEntry(Response):
+    """One thing that happened; which members it has depends on its type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: AwareDatetime
+    type: str = Field(description="`accepted`, `attempt`, `redrive` and others to come.")
+    by: str | None = Field(default=None, description="Who did it.")
+    delivery: str | None = None
+    callback: str | None = None
+    number: int | None = Field(default=None, description="Of the attempt, from 1.")
+    outcome: str | None = Field(default=None, description="Of the attempt: `delivered`, `retry`, `refused` or `dead`.")
+    reason: str | None = None
+    duration_ms: int | None = None
+    response: AttemptResponse | None = None
+    next_attempt_at: AwareDatetime | None = None
+
+
+class Timeline(Response):
+    """Oldest first."""
+
+    entries: list[TimelineEntry]
+
+
+class RetriedDelivery(Response):
+    """What became of the wish to try a delivery again."""
+
+    id: str
+    callback: str
+    result: Literal["redriven", "hastened", "in_flight", "delivered", "unknown"] = Field(
+        description="`redriven`: it starts anew; `hastened`: it was scheduled and is due now; `in_flight`: it is being"
+        " attempted; `delivered`: it had arrived."
+    )
+
+
+class Retried(Response):
+    """What is tried again."""
+
+    id: str
+    deliveries: list[RetriedDelivery]
+
+
+class CallbackView(Response):
+    """A callback as the gateway knows it."""
+
+    id: str
+    name: str = Field(description="`namespace/name` where it is in another namespace.")
+    events: list[str]
+    url: str
+    suspended: bool
+    state: Literal["active", "suspended", "disabled"]
+    reason: str | None = Field(default=None, description="Why it is disabled.")
+
+
+class CallbackPage(Response):
+    """By name."""
+
+    callbacks: list[CallbackView]
+    cursor: str | None = Field(description="For the next page; null at the end.")
+
+
+class TestResult(Response):
+    """How a test-send ended."""
+
+    __test__ = False  # not one of pytest's
+
+    notification: str
+    outcome: Literal["delivered", "refused"]
+    reason: str | None = None
+    attempt: TimelineEntry | None = Field(default=None, description="The attempt, as the timeline shows it.")
+
+
+class Key(Response):
+    """The API key that was used."""
+
+    id: str
+    expires_at: AwareDatetime | None = Field(default=None, description="When it was replaced: how long it is valid.")
+
+
+class QuotasView(Response):
+    """Null means no limit."""
+
+    requests_per_second: int | None
+    backlog: int | None
+
+
+class Me(Response):
+    """Who the key speaks for."""
+
+    tenant: str
+    product: str
+    organization: str | None
+    key: Key
+    quotas: QuotasView
+
+
+class Health(Response):
+    """Whether this gateway is well."""
+
+    ok: bool
+    failures: dict[str, str]

@@ -1,0 +1,38 @@
+"""A gateway from start to drain."""
+
+import asyncio
+import logging
+
+from angarium.telemetry.probes import Probes
+from angarium_gateway import keys
+from angarium_gateway.app import create_app
+from angarium_gateway.server import listening
+from angarium_gateway.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: GatewaySettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Serve until `stop` is set; `ready` is set once this gateway listens and has read its config."""
+    probes = Probes()
+    app = create_app(settings, probes, stop)
+    host, port = settings.gateway_host, settings.gateway_port
+    async with (
+        probes.serve(settings.probe_host, settings.probe_port),
+        listening(app, host, port, settings.gateway_shutdown_timeout),
+    ):
+        log.info("listening", extra={"host": host, "port": port})
+        if ready:
+            await _either(app[keys.TAIL].loaded, stop)
+            ready.set()
+        await stop.wait()
+        log.info("draining", extra={"seconds": settings.gateway_drain_delay})
+        await asyncio.sleep(settings.gateway_drain_delay)
+
+
+async def _either(*events: asyncio.Event) -> None:
+    tasks = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

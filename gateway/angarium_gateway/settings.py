@@ -1,0 +1,27 @@
+"""What the gateway reads from the environment, beside what every process does."""
+
+from pydantic import Field
+
+from angarium.settings import Settings
+
+
+class GatewaySettings(Settings):
+    """`ANGARIUM_GATEWAY_*`."""
+
+    gateway_host: str = Field(default="0.0.0.0", description="address that the API listens on")  # noqa: S104 - a Service sends its traffic to the pod's address
+    gateway_port: int = Field(default=8480, ge=1, le=65535, description="port that the API listens on")
+    gateway_drain_delay: float = Field(
+        default=0.0,
+        ge=0,
+        le=300,
+        description="seconds to go on accepting after SIGTERM, until load balancers have seen that readiness fell",
+    )
+    gateway_shutdown_timeout: float = Field(
+        default=20.0, gt=0, le=300, description="seconds that requests in progress have to be answered at the end"
+    )
+    gateway_body_timeout: float = Field(
+        default=15.0, gt=0, le=300, description="seconds in which a request's body must have arrived"
+    )
+    gateway_memory_limit: float = Field(
+        default=0.75, gt=0, le=1, description="share of Redis's maxmemory from which nothing new is accepted"
+    )
