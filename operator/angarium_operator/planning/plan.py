@@ -71,9 +71,8 @@ def _compose(
     fields: dict[str, Any] = {
         "credentials": keys.credentials,
         "binding": Binding(name=secret_name(resource).name) if keys.credentials else None,
-        "last_rotation_request": keys.answered
-        if keys.answered is not None
-        else status_of(resource).last_rotation_request,
+        "last_rotation_request": (status_of(resource).last_rotation_request if keys.answered is None else keys.answered)
+        or None,
     }
     looks = [*keys.look_again]
     if isinstance(resource, Callback):

@@ -160,7 +160,7 @@ class Snapshot:
         """The labels of a namespace; where they can't be read, the one that each bears."""
         return self.namespaces.get(namespace) or {NAMESPACE_NAME: namespace}
 
-    def keys(self) -> Iterator[Key]:
+    def everything(self) -> Iterator[Key]:
         """All objects."""
         yield from self.objects
         yield from (key for key in self.broken if key not in self.objects)

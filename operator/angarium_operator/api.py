@@ -1,0 +1,187 @@
+"""The few requests that the operator makes to the Kubernetes API, by the official client's transport.
+
+Its generated classes for each kind would cost 130 MB more and give nothing: what goes in and out are plain dicts.
+Nothing is retried here but a request refused for a stale token; whoever asked comes back later, and looks anew.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+from kubernetes.aio.client.api_client import ApiClient
+from kubernetes.aio.client.configuration import Configuration
+from kubernetes.aio.config.incluster_config import load_incluster_config
+from kubernetes.aio.config.kube_config import load_kube_config
+
+from angarium import __version__
+from angarium.telemetry.metrics import API_REQUESTS
+from angarium_operator.kinds import Kind
+
+log = logging.getLogger(__name__)
+FIELD_MANAGER = "angarium-operator"
+APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
+TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+PAGE = 500
+RELISTS = 3
+
+Object = dict[str, Any]
+
+
+class ApiRefused(Exception):
+    """The API server said no, or nothing (status 0); `retry_after` in seconds, if it said when to come back."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+async def connect(kubeconfig: str) -> ApiClient:
+    """A client for the pod's own account, a given kubeconfig, or the one that kubectl would use."""
+    configuration = Configuration()
+    if not kubeconfig and "KUBERNETES_SERVICE_HOST" in os.environ:
+        load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # the client leaves it untyped
+    else:
+        await load_kube_config(config_file=kubeconfig or None, client_configuration=configuration)  # type: ignore[no-untyped-call]  # likewise
+    client = ApiClient(configuration)
+    client.user_agent = f"angarium-operator/{__version__}"
+    return client
+
+
+class Api:
+    """`async with Api(kubeconfig) as api:`"""
+
+    def __init__(self, kubeconfig: str = "") -> None:
+        self._kubeconfig = kubeconfig
+        self._client: ApiClient | None = None
+        self._login = asyncio.Lock()
+        self.answered = -1e9  # loop time of the last answer that was no failure of the server
+
+    async def __aenter__(self) -> Self:
+        self._client = await connect(self._kubeconfig)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.close()  # type: ignore[no-untyped-call]  # likewise
+
+    async def list_all(self, kind: Kind, namespace: str = "") -> tuple[list[Object], int]:
+        """All objects of a kind, page by page, and the version at which that was so."""
+        for _ in range(RELISTS):
+            try:
+                return await self._pages(kind, namespace)
+            except ApiRefused as refused:
+                if refused.status != 410:  # the pages have grown stale: begin again
+                    raise
+        return await self._pages(kind, namespace)
+
+    async def _pages(self, kind: Kind, namespace: str) -> tuple[list[Object], int]:
+        query = {"limit": str(PAGE)} | ({"labelSelector": kind.selector} if kind.selector else {})
+        items: list[Object] = []
+        while True:
+            page = await self.request("list", "GET", kind.path(namespace), query=query)
+            items += page["items"]
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return items, int(metadata["resourceVersion"])
+            query["continue"] = metadata["continue"]
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object."""
+        return await self.request("get", "GET", kind.path(namespace, name))
+
+    async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+        """A new object; refused with 409 where one of its name exists."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self.request("create", "POST", kind.path(namespace), query=query, body=body)
+
+    async def apply(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
+        """Server-side apply; what we manage is ours."""
+        path = kind.path(namespace, name) + (f"/{subresource}" if subresource else "")
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        return await self.request("apply", "PATCH", path, query=query, body=body, content_type=APPLY)
+
+    async def merge(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        """Merge into an object; None removes."""
+        query = {"fieldManager": FIELD_MANAGER}
+        path = kind.path(namespace, name)
+        return await self.request("patch", "PATCH", path, query=query, body=body, content_type=MERGE)
+
+    async def request(
+        self,
+        verb: str,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: Object | None = None,
+        content_type: str = JSON,
+    ) -> Object:
+        """Any request; raises ApiRefused."""
+        url = f"{path}?{urlencode(query)}" if query else path
+        client = self._client
+        try:
+            return await self._send(verb, method, url, body, content_type)
+        except ApiRefused as refused:
+            if refused.status != 401:
+                raise
+        await self._log_in_again(client)
+        return await self._send(verb, method, url, body, content_type)
+
+    async def _log_in_again(self, stale: ApiClient | None) -> None:
+        async with self._login:
+            if self._client is not stale:
+                return  # somebody else did it
+            log.warning("the Kubernetes API refused our token; reading it again")
+            self._client = await connect(self._kubeconfig)
+        if stale is not None:
+            await stale.close()  # type: ignore[no-untyped-call]  # likewise
+
+    async def _send(self, verb: str, method: str, url: str, body: Object | None, content_type: str) -> Object:
+        client = self._client
+        if client is None:
+            raise ApiRefused(0, "Closed", "the client is closed")
+        headers = {"Accept": JSON, "Content-Type": content_type}
+        prepared = await client.param_serialize(
+            method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        try:
+            response = (await client.call_api(*prepared, _request_timeout=TIMEOUT)).response
+            text = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            API_REQUESTS.labels(verb, "none").inc()
+            raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
+        API_REQUESTS.labels(verb, str(response.status)).inc()
+        if response.status < 500:
+            self.answered = asyncio.get_running_loop().time()
+        if response.status >= 300:
+            raise _refusal(response.status, response.headers, text)
+        return _parsed(response.status, text)
+
+
+def _parsed(status: int, text: bytes) -> Object:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ApiRefused(status, "Unreadable", "the answer is no JSON") from error
+    if not isinstance(found, dict):
+        raise ApiRefused(status, "Unreadable", "the answer is no object")
+    return found
+
+
+def _refusal(status: int, headers: Mapping[str, str], text: bytes) -> ApiRefused:
+    try:
+        said = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    after = headers.get("Retry-After", "")
+    message = said.get("message") or text[:200].decode(errors="replace")
+    return ApiRefused(status, said.get("reason", ""), message, float(after) if after.isdigit() else 0.0)

@@ -1,0 +1,168 @@
+"""Carrying out a plan: the record, the Secret, the status, the Events; in that order, and no further than it goes."""
+
+import base64
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from angarium.queue.census import Census
+from angarium.records import CallbackRecord
+from angarium.resources import API_VERSION
+from angarium_operator.api import Api, ApiRefused
+from angarium_operator.feed import Feed
+from angarium_operator.kinds import RESOURCES, SECRET
+from angarium_operator.planning import Announcement, Key, Plan, SecretContent, Snapshot
+from angarium_operator.planning.secrets import stale
+from angarium_operator.planning.snapshot import SecretName
+from angarium_operator.publisher import Publisher
+
+log = logging.getLogger(__name__)
+COMPONENT = "angarium.dev/operator"
+EVENTS = "/apis/events.k8s.io/v1/namespaces/{}/events"
+NOTE_LIMIT = 1024  # of an Event's note
+
+
+class SecretTaken(Exception):
+    """A Secret of that name stands there and isn't ours; the next plan says so."""
+
+
+class Applier:
+    """Writes what plans ask for."""
+
+    def __init__(
+        self, api: Api, feed: Feed, publisher: Publisher, census: Census, snapshot: Snapshot, instance: str
+    ) -> None:
+        self._api, self._feed = api, feed
+        self._publisher, self._census = publisher, census
+        self._snapshot = snapshot
+        self._instance = instance
+
+    async def carry_out(self, key: Key, plan: Plan) -> None:
+        """All of it; raises ApiRefused, StorageUnavailable, RecordsLost, SecretTaken."""
+        if plan.recheck:
+            await self._recheck(SecretName(key.namespace, plan.recheck))
+        if plan.withdraw:
+            await self._withdraw(key)
+        signs = isinstance(plan.record, CallbackRecord)
+        if plan.secret is not None and signs and not plan.secret.exists:
+            await self._write_secret(plan.secret)  # first see that the name is free: nothing may be signed otherwise
+            plan = _without_secret(plan)
+        if plan.record is not None:
+            await self._publisher.publish(plan.record)
+        if plan.secret is not None:
+            await self._write_secret(plan.secret)
+        if plan.status is not None:
+            await self._write_status(key, plan.status)
+        for announcement in plan.announcements:
+            await self._announce(key, announcement)
+
+    async def _withdraw(self, key: Key) -> None:
+        published = self._snapshot.published.get(key)
+        await self._publisher.withdraw(key)
+        if published is not None and isinstance(published.record, CallbackRecord):
+            await self._census.forget_callback(published.record.id)
+
+    async def _recheck(self, name: SecretName) -> None:
+        try:
+            found = await self._api.get(SECRET, *name)
+        except ApiRefused as refused:
+            if refused.status != 404:
+                raise
+            self._snapshot.foreign.discard(name)
+            raise SecretTaken("it is gone: plan again") from None
+        self._look_at(found)
+
+    def _look_at(self, found: dict[str, Any]) -> None:
+        """A Secret that stands where ours should: one that belongs to the object is ours, whatever became of its label."""
+        metadata = found["metadata"]
+        name = SecretName(metadata["namespace"], metadata["name"])
+        owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+        users = [
+            self._snapshot.objects[key] for key in self._snapshot.secret_users(name) if key in self._snapshot.objects
+        ]
+        if any(user.metadata.uid in owners for user in users):
+            self._feed.seen(SECRET, "MODIFIED", found)
+        elif name not in self._snapshot.secrets:
+            self._snapshot.foreign.add(name)
+
+    async def _write_secret(self, secret: SecretContent) -> None:
+        if secret.exists:
+            written = await self._api.apply(SECRET, secret.namespace, secret.name, _manifest(secret))
+        else:
+            written = await self._create_secret(secret)
+        if left := stale(written.get("data") or {}, secret.data):
+            change = {"data": dict.fromkeys(left)}
+            written = await self._api.merge(SECRET, secret.namespace, secret.name, change)
+        self._feed.seen(SECRET, "MODIFIED", written)
+
+    async def _create_secret(self, secret: SecretContent) -> dict[str, Any]:
+        try:
+            return await self._api.create(SECRET, secret.namespace, _manifest(secret))
+        except ApiRefused as refused:
+            if refused.status != 409 or refused.reason != "AlreadyExists":
+                raise
+        self._look_at(await self._api.get(SECRET, secret.namespace, secret.name))
+        raise SecretTaken(f"the secret {secret.name} exists")
+
+    async def _write_status(self, key: Key, status: Any) -> None:
+        kind = RESOURCES[key.kind]
+        held = self._snapshot.objects.get(key) or self._snapshot.broken[key]
+        manifest = {
+            "apiVersion": API_VERSION,
+            "kind": key.kind.capitalize(),
+            "metadata": {"name": key.name, "namespace": key.namespace, "uid": held.metadata.uid},
+            "status": status,
+        }
+        written = await self._api.apply(kind, key.namespace, key.name, manifest, subresource="status")
+        self._snapshot.counted[key] = datetime.now(UTC)
+        self._feed.seen(kind, "MODIFIED", written)
+
+    async def _announce(self, key: Key, said: Announcement) -> None:
+        """Say it once. An Event that is lost is no reason to say it again later, out of time."""
+        held = self._snapshot.objects.get(key) or self._snapshot.broken.get(key)
+        if held is None:
+            return
+        body = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{key.name}.", "namespace": key.namespace},
+            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "type": said.type,
+            "reason": said.reason,
+            "note": said.note[:NOTE_LIMIT],
+            "action": "Reconcile",
+            "reportingController": COMPONENT,
+            "reportingInstance": self._instance,
+            "regarding": {
+                "apiVersion": API_VERSION,
+                "kind": key.kind.capitalize(),
+                "name": key.name,
+                "namespace": key.namespace,
+                "uid": held.metadata.uid,
+            },
+        }
+        try:
+            await self._api.request("create", "POST", EVENTS.format(key.namespace), body=body)
+        except ApiRefused as refused:
+            log.warning("an event could not be posted", extra={"object": str(key), "error": str(refused)})
+
+
+def _without_secret(plan: Plan) -> Plan:
+    from dataclasses import replace
+
+    return replace(plan, secret=None)
+
+
+def _manifest(secret: SecretContent) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": secret.type,
+        "metadata": {
+            "name": secret.name,
+            "namespace": secret.namespace,
+            "labels": dict(secret.labels),
+            "ownerReferences": [{"apiVersion": API_VERSION, **secret.owner._asdict(), "controller": True}],
+        },
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in secret.data.items()},
+    }

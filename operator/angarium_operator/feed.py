@@ -1,0 +1,153 @@
+"""From what the API server says to the snapshot: in any order, twice or late, and still right.
+
+An object is only ever replaced by a younger version of itself; one that was deleted never comes back under its uid,
+even where a list that was begun before its deletion still names it.
+"""
+
+import base64
+import binascii
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from angarium.resources import GROUP, ObjectMeta, Resource, Status
+from angarium.telemetry.metrics import WATCH_EVENT
+from angarium_operator.kinds import NAMESPACE, SECRET, Kind
+from angarium_operator.planning import Broken, Key, ManagedSecret, Snapshot
+from angarium_operator.planning.snapshot import SecretName
+
+REMEMBERED = 900.0  # s that a deleted uid is remembered: longer than any list or event is late
+
+Object = dict[str, Any]
+
+
+class Version(NamedTuple):
+    """Which object stands in the snapshot."""
+
+    uid: str
+    number: int
+
+
+class Feed:
+    """Keeps the snapshot current; `concern` hears for which objects a new plan is due."""
+
+    def __init__(self, snapshot: Snapshot, concern: Callable[[Iterable[Key]], None]) -> None:
+        self._snapshot = snapshot
+        self._concern = concern
+        self._versions: dict[str, dict[tuple[str, str], Version]] = {}
+        self._deleted: dict[str, float] = {}
+
+    def seen(self, kind: Kind, type_: str | None, raw: Object) -> None:
+        """An event of a watch, or an object that was read or written."""
+        WATCH_EVENT.labels(kind.name).set_to_current_time()
+        metadata = raw["metadata"]
+        name = (metadata.get("namespace", ""), metadata["name"])
+        version = Version(metadata.get("uid", ""), int(metadata.get("resourceVersion", 0)))
+        known = self._versions.setdefault(kind.name, {}).get(name)
+        if version.uid in self._deleted or (known is not None and not _news(known, version, type_)):
+            return
+        if type_ == "DELETED":
+            self._forget(kind, name, version.uid)
+            return
+        if known is not None and known.uid != version.uid:
+            self._forget(kind, name, known.uid)
+        self._versions[kind.name][name] = version
+        self._take(kind, name, raw)
+
+    def listed(self, kind: Kind, namespace: str, items: Iterable[Object], version: int) -> None:
+        """All there was at that version: what isn't in it and is no younger is gone."""
+        present = set()
+        for raw in items:
+            present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
+            self.seen(kind, None, raw)
+        known = self._versions.setdefault(kind.name, {})
+        for name, version_ in list(known.items()):
+            if name not in present and version_.number <= version and namespace in ("", name[0]):
+                self._forget(kind, name, version_.uid)
+        self._prune()
+
+    def _prune(self) -> None:
+        now = time.monotonic()
+        self._deleted = {uid: at for uid, at in self._deleted.items() if now - at < REMEMBERED}
+
+    def _forget(self, kind: Kind, name: tuple[str, str], uid: str) -> None:
+        self._deleted[uid] = time.monotonic()
+        self._versions[kind.name].pop(name, None)
+        if kind is NAMESPACE:
+            self._snapshot.namespaces.pop(name[1], None)
+        elif kind is SECRET:
+            self._concern(self._snapshot.remove_secret(SecretName(*name)))
+        else:
+            self._concern(self._snapshot.remove(Key(kind.name, *name)))
+
+    def _take(self, kind: Kind, name: tuple[str, str], raw: Object) -> None:
+        snapshot = self._snapshot
+        if kind is NAMESPACE:
+            self._concern(snapshot.put_namespace(name[1], raw["metadata"].get("labels") or {}))
+        elif kind is SECRET:
+            self._concern(snapshot.put_secret(read_secret(raw)))
+        else:
+            found = read_resource(kind, raw)
+            key = Key(kind.name, *name)
+            self._concern(snapshot.put_broken(key, found) if isinstance(found, Broken) else snapshot.put(found))
+
+
+def _news(known: Version, version: Version, type_: str | None) -> bool:
+    """Whether an event says something that isn't known; a deletion may bear the version of the last change."""
+    if type_ == "DELETED":
+        return version.uid == known.uid
+    return version.number > known.number
+
+
+def read_resource(kind: Kind, raw: Object) -> Resource | Broken:
+    """One of our objects, without what we never look at."""
+    if kind.model is None:
+        raise TypeError(f"{kind.name} has no model")
+    metadata = dict(raw["metadata"])
+    metadata["annotations"] = {
+        name: value for name, value in (metadata.get("annotations") or {}).items() if name.startswith(f"{GROUP}/")
+    }
+    metadata["labels"] = {}
+    try:
+        return kind.model.model_validate(raw | {"metadata": metadata})
+    except ValidationError as error:
+        return Broken(ObjectMeta.model_validate(metadata), _read_status(kind, raw), _problem(error))
+
+
+def _read_status(kind: Kind, raw: Object) -> Status:
+    model = kind.model.model_fields["status"].annotation if kind.model else None
+    if not (isinstance(model, type) and issubclass(model, Status)):
+        raise TypeError(f"{kind.name} has no status")
+    try:
+        return model.model_validate(raw.get("status") or {})
+    except ValidationError:
+        return model()
+
+
+def _problem(error: ValidationError) -> str:
+    found = error.errors(include_input=False, include_url=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:3])
+
+
+def read_secret(raw: Object) -> ManagedSecret:
+    """A Secret, in the clear."""
+    metadata = raw["metadata"]
+    owners = metadata.get("ownerReferences") or []
+    return ManagedSecret(
+        metadata["namespace"],
+        metadata["name"],
+        raw.get("type", "Opaque"),
+        {name: _decoded(value) for name, value in (raw.get("data") or {}).items()},
+        metadata.get("labels") or {},
+        tuple(owner["uid"] for owner in owners),
+        tuple((owner["kind"], owner["name"]) for owner in owners),
+    )
+
+
+def _decoded(value: str) -> str:
+    try:
+        return base64.b64decode(value).decode(errors="replace")
+    except binascii.Error:
+        return ""

@@ -1,0 +1,138 @@
+"""Looking at the data plane: which pods live and what they have applied, and how callbacks' endpoints fare."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from angarium.config import read_live
+from angarium.errors import StorageUnavailable
+from angarium.identifiers import resource_id
+from angarium.link import Link
+from angarium.queue.census import CallbackHealth, Census
+from angarium.resources import Callback
+from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
+from angarium_operator.planning import DataPlane, Key, Snapshot
+from angarium_operator.planning.dataplane import ROLES
+from angarium_operator.publisher import Publisher
+from angarium_operator.reconciler import Reconciler
+from angarium_operator.settings import OperatorSettings
+
+COUNTS_A_SECOND = 20  # writes of mere counts, over all callbacks together
+UNKNOWN = DataPlane(dict.fromkeys(ROLES, 1 << 62))  # before the first look: what a status says of it may well be true
+
+
+class Observer:
+    """Keeps the snapshot's view of Redis current, and concerns the objects that it bears on."""
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        link: Link,
+        census: Census,
+        publisher: Publisher,
+        reconciler: Reconciler,
+        snapshot: Snapshot,
+    ) -> None:
+        self._settings = settings
+        self._link, self._census = link, census
+        self._publisher, self._reconciler = publisher, reconciler
+        self._snapshot = snapshot
+        self._best = UNKNOWN
+        self._unhealthy: set[tuple[str, str]] = set()
+
+    async def watch_plane(self) -> None:
+        """Look often while something waits for the data plane, seldom otherwise."""
+        while True:
+            await self.look()
+            waits = bool(self._reconciler.waiting) or self._snapshot.plane.doubted_until is not None
+            seconds = self._settings.look_seconds if waits else self._settings.idle_look_seconds
+            self._reconciler.wakened.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._reconciler.wakened.wait()
+                    await asyncio.sleep(self._settings.look_seconds / 5)  # more is about to come
+
+    async def watch_health(self) -> None:
+        """Look at endpoints from time to time."""
+        while True:
+            await asyncio.sleep(self._settings.health_seconds)
+            await self.look_at_health()
+
+    async def look(self) -> None:
+        """One look at store and pods."""
+        await self._publisher.check()
+        REDIS_UP.set(self._link.up)
+        if not self._snapshot.stored:
+            return
+        try:
+            pods = await read_live(self._link)
+        except StorageUnavailable:
+            return
+        self._take(DataPlane.of(pods, self._publisher.epoch), datetime.now(UTC))
+
+    def _take(self, seen: DataPlane, now: datetime) -> None:
+        before = self._snapshot.plane
+        if seen.worse_than(self._best):
+            until = before.doubted_until or now + timedelta(seconds=self._settings.doubt_seconds)
+            if now < until:
+                self._snapshot.plane = replace(seen, doubted_until=until)
+                self._concern_waiting(before, self._snapshot.plane)
+                return
+        self._best = self._snapshot.plane = seen
+        if before.doubted_until is not None or seen.missing != before.missing or seen.rejected != before.rejected:
+            self._reconciler.concern(self._lagging(before, seen))
+        else:
+            self._concern_waiting(before, seen)
+
+    def _lagging(self, before: DataPlane, seen: DataPlane) -> set[Key]:
+        """Those whose verdict is another one now."""
+        if seen.missing or before.missing or before.rejected or seen.rejected:
+            return set(self._snapshot.everything())
+        late = {key for key, published in self._snapshot.published.items() if published.revision > seen.floor}
+        return late | self._reconciler.waiting
+
+    def _concern_waiting(self, before: DataPlane, seen: DataPlane) -> None:
+        if seen.floors != before.floors:
+            self._reconciler.concern(list(self._reconciler.waiting))
+
+    async def look_at_health(self) -> None:
+        """One look at all endpoints."""
+        if not self._snapshot.stored:
+            return
+        try:
+            found = await self._census.callbacks()
+        except StorageUnavailable:
+            return
+        before, self._snapshot.health = self._snapshot.health, found
+        callbacks = [(key, each) for key, each in self._snapshot.objects.items() if isinstance(each, Callback)]
+        spread = timedelta(seconds=max(self._settings.count_seconds, len(callbacks) / COUNTS_A_SECOND))
+        self._snapshot.policy = replace(self._snapshot.policy, count_every=spread)
+        none = CallbackHealth()
+        changed = []
+        for key, callback in callbacks:
+            id_ = resource_id("cbk", callback.metadata.uid)
+            if before.get(id_, none) != found.get(id_, none):
+                changed.append(key)
+        self._reconciler.concern(changed)
+        self._measure(callbacks)
+
+    def _measure(self, callbacks: list[tuple[Key, Callback]]) -> None:
+        by_health = Counter(callback.status.health or "Unknown" for _, callback in callbacks)
+        for health in ("Healthy", "Failing", "Disabled", "Unknown"):
+            CALLBACKS.labels(health).set(by_health[health])
+        unhealthy = {
+            (key.namespace, key.name)
+            for key, callback in callbacks
+            if callback.status.health in ("Failing", "Disabled")
+        }
+        for gone in self._unhealthy - unhealthy:
+            UNHEALTHY.remove(*gone)
+        for each in unhealthy:
+            UNHEALTHY.labels(*each).set(1)
+        self._unhealthy = unhealthy
+        counts = Counter((key.kind, ready) for key, ready in self._reconciler.ready.items())
+        for kind in ("product", "organization", "callback"):
+            for ready in (True, False):
+                RESOURCES.labels(kind, str(ready).lower()).set(counts[kind, ready])

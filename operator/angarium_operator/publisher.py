@@ -1,0 +1,139 @@
+"""The published records: kept in the snapshot as they stand in the store, and published again when it lost them."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from pydantic import ValidationError
+
+from angarium.config import ConfigStore, RecordsLost
+from angarium.errors import StorageUnavailable
+from angarium.records import RECORD, CallbackRecord, OrganizationRecord, ProductRecord, Record
+from angarium.telemetry.metrics import CONFIG_REVISION
+from angarium_operator.planning import Key, Published, Snapshot, plan
+
+KNOWN = (ProductRecord, OrganizationRecord, CallbackRecord)
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """The operator's only way to the store. `concern` hears whose records turned out to be other than was thought."""
+
+    def __init__(
+        self, store: ConfigStore, snapshot: Snapshot, concern: Callable[[Iterable[Key]], None], doubt: timedelta
+    ) -> None:
+        self._store = store
+        self._snapshot = snapshot
+        self._concern = concern
+        self._doubt = doubt
+        self._lock = asyncio.Lock()
+        self._loaded = False
+        snapshot.stored = False
+
+    @property
+    def epoch(self) -> str:
+        """Of the store, as we know it."""
+        return self._store.epoch
+
+    async def publish(self, record: Record) -> None:
+        """Publish; raises StorageUnavailable, or RecordsLost where all must be planned anew."""
+        async with self._writing():
+            revisions = await self._store.publish([record])
+        self._note([record], revisions[record.key])
+
+    async def withdraw(self, key: Key) -> None:
+        """Delete a record."""
+        async with self._writing():
+            revisions = await self._store.publish([], [str(key)])
+        self._snapshot.published.pop(key, None)
+        CONFIG_REVISION.set(revisions[str(key)])
+
+    async def check(self) -> None:
+        """See whether the store is there and still the one we know; mend it if not."""
+        async with self._lock:
+            try:
+                state = await self._store.state()
+                known = self._loaded and state.epoch == self._store.epoch != ""
+                if not known or state.records != len(self._snapshot.published):
+                    await self._recover()
+            except RecordsLost:  # somebody began it just now: the next look takes it as it is
+                self._loaded = False
+                return
+            except StorageUnavailable:
+                if self._snapshot.stored:
+                    log.warning("records can't be published while redis is away")
+                self._snapshot.stored = False
+                return
+            if not self._snapshot.stored:
+                self._snapshot.stored = True
+                self._concern(self._snapshot.everything())
+
+    @contextlib.asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        async with self._lock:
+            if not self._snapshot.stored:
+                raise StorageUnavailable("the store can't be read")
+            try:
+                yield
+            except RecordsLost:
+                await self._recover()
+                raise
+
+    async def _recover(self) -> None:
+        """Take the store as it is; where it is empty, give it all records at once."""
+        snapshot = self._snapshot
+        found = await self._store.adopt()
+        if self._store.epoch:
+            before, snapshot.published = snapshot.published, _parsed(found)
+            CONFIG_REVISION.set(max((revision for revision, _ in found.values()), default=0))
+            if before:
+                log.warning("the store holds other records than were published; comparing")
+        else:
+            await self._begin()
+        self._loaded = True
+        snapshot.plane = replace(snapshot.plane, doubted_until=datetime.now(UTC) + self._doubt)
+        self._concern([*snapshot.everything(), *snapshot.published])
+
+    async def _begin(self) -> None:
+        records = [each.record for each in self._snapshot.published.values() if isinstance(each.record, KNOWN)]
+        if records:
+            log.warning("redis has lost the records; publishing all of them", extra={"records": len(records)})
+        else:
+            records = self._planned()
+        revisions = await self._store.begin(records)
+        self._snapshot.published = {}
+        for record in records:
+            self._note([record], revisions[record.key])
+
+    def _planned(self) -> list[Record]:
+        """All records as they should be, when none is known: a gateway must not see a part of them."""
+        snapshot = self._snapshot
+        snapshot.stored = True
+        try:
+            plans = {key: plan(snapshot, key, datetime.now(UTC)) for key in snapshot.everything()}
+        finally:
+            snapshot.stored = False
+        snapshot.pending |= {key: planned.pending for key, planned in plans.items() if planned.pending}
+        return [planned.record for planned in plans.values() if planned.record is not None]
+
+    def _note(self, records: Iterable[Record], revision: int) -> None:
+        for record in records:
+            plain = record.model_copy(update={"revision": 0})
+            self._snapshot.published[Key.parse(record.key)] = Published(revision, plain)
+        CONFIG_REVISION.set(revision)
+
+
+def _parsed(found: dict[str, tuple[int, str]]) -> dict[Key, Published]:
+    """What can be read; the rest will be published anew, or is nobody's and withdrawn."""
+    parsed: dict[Key, Published] = {}
+    for text, (revision, json) in found.items():
+        key = Key.parse(text)
+        try:
+            parsed[key] = Published(revision, RECORD.validate_json(json))
+        except ValidationError:
+            log.warning("a published record can't be read; it is published anew", extra={"record": text})
+            parsed[key] = Published(revision, Record(namespace=key.namespace, name=key.name))
+    return parsed

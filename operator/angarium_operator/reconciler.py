@@ -1,0 +1,102 @@
+"""Works off the queue: plan, carry out, come back when it is due or when it failed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from angarium.config import RecordsLost
+from angarium.errors import StorageFull, StorageUnavailable
+from angarium.telemetry.metrics import QUEUE_DEPTH, RECONCILE_DURATION, RECONCILIATIONS
+from angarium_operator.api import ApiRefused
+from angarium_operator.apply import Applier, SecretTaken
+from angarium_operator.planning import Key, Snapshot, plan
+from angarium_operator.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+EXPECTED = (StorageUnavailable, StorageFull, RecordsLost)
+
+
+class Reconciler:
+    """`concern` asks for plans; `waiting` are the objects that the data plane has yet to apply."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self.ready: dict[Key, bool] = {}
+        self.waiting: set[Key] = set()
+        self.wakened = asyncio.Event()  # something began to wait
+
+    @property
+    def idle(self) -> bool:
+        """Whether all that was asked for is done, or waits for its time."""
+        return self._queue.idle
+
+    def concern(self, keys: Iterable[Key]) -> None:
+        """New plans are due for these."""
+        for key in keys:
+            self._queue.add(key)
+        QUEUE_DEPTH.set(len(self._queue))
+
+    async def work(self, applier: Applier) -> None:
+        """Until cancelled; several may do so at once."""
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._reconcile(applier, key)
+            finally:
+                self._queue.done(key)
+                QUEUE_DEPTH.set(len(self._queue))
+
+    async def _reconcile(self, applier: Applier, key: Key) -> None:
+        began = time.perf_counter()
+        result = "failed"
+        try:
+            await self._carry_out(applier, key)
+            self._queue.forget(key)
+            result = "done"
+        except SecretTaken:
+            self._queue.add(key)
+            result = "again"
+        except EXPECTED as error:
+            log.warning("to be tried again", extra={"object": str(key), "error": str(error) or type(error).__name__})
+            self._queue.retry(key)
+        except ApiRefused as refused:
+            self._refused(key, refused)
+        except Exception:
+            log.exception("a plan could not be made or carried out", extra={"object": str(key)})
+            self._queue.retry(key)
+        RECONCILIATIONS.labels(key.kind, result).inc()
+        RECONCILE_DURATION.labels(key.kind).observe(time.perf_counter() - began)
+
+    async def _carry_out(self, applier: Applier, key: Key) -> None:
+        now = datetime.now(UTC)
+        planned = plan(self._snapshot, key, now)
+        if planned.pending:
+            self._snapshot.pending[key] = planned.pending
+        else:
+            self._snapshot.pending.pop(key, None)
+        await applier.carry_out(key, planned)
+        if key not in self._snapshot.objects and key not in self._snapshot.broken:
+            self.ready.pop(key, None)
+            self.waiting.discard(key)
+            return
+        self.ready[key] = planned.ready
+        self._wait(key, waits=not planned.programmed or bool(planned.pending))
+        if planned.look_again is not None:
+            self._queue.add(key, max((planned.look_again - now).total_seconds(), 0.05))
+
+    def _wait(self, key: Key, *, waits: bool) -> None:
+        if not waits:
+            self.waiting.discard(key)
+        elif key not in self.waiting:
+            self.waiting.add(key)
+            self.wakened.set()
+
+    def _refused(self, key: Key, refused: ApiRefused) -> None:
+        """A conflict or an object that is gone will show in an event; the wait is for when it doesn't."""
+        wait = self._queue.retry(key, refused.retry_after)
+        level = logging.DEBUG if refused.status in (404, 409) else logging.WARNING
+        said = {"object": str(key), "error": str(refused), "again_in_s": round(wait, 1)}
+        log.log(level, "the Kubernetes API refused", extra=said)

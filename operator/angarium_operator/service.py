@@ -1,0 +1,121 @@
+"""The operator from start to end."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+from angarium.config import ConfigStore
+from angarium.queue import Census, Queue
+from angarium.sealing import Sealer
+from angarium.telemetry.probes import Probes
+from angarium_operator.api import Api
+from angarium_operator.apply import Applier
+from angarium_operator.feed import Feed
+from angarium_operator.handlers import Informer
+from angarium_operator.kinds import watched
+from angarium_operator.observer import Observer
+from angarium_operator.planning import Policy, Snapshot
+from angarium_operator.publisher import Publisher
+from angarium_operator.reconciler import Reconciler
+from angarium_operator.resync import Resync
+from angarium_operator.settings import OperatorSettings, seal_keys_of
+from angarium_operator.vigil import Vigil
+
+
+async def run(settings: OperatorSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+    """Reconcile until `stop` is set. `ready` is set when all there is was read once."""
+    probes = Probes()
+    probes.ready["objects"] = lambda: "they have not been listed yet"
+    async with (
+        Api(settings.kubeconfig) as api,
+        Queue(settings.redis, settings.shards) as queue,
+        probes.serve(settings.probe_host, settings.probe_port),
+    ):
+        await Operator(settings, api, queue, probes).run(stop, ready)
+
+
+class Operator:
+    """What belongs together, and in which order it starts."""
+
+    def __init__(self, settings: OperatorSettings, api: Api, queue: Queue, probes: Probes) -> None:
+        kinds, namespaces = watched(everywhere=not settings.watch_namespaces), settings.watch_namespaces
+        snapshot = Snapshot(policy_of(settings))
+        census = Census(queue)
+        self._settings, self._probes = settings, probes
+        self._reconciler = Reconciler(snapshot)
+        concern = self._reconciler.concern
+        publisher = Publisher(ConfigStore(queue.link), snapshot, concern, timedelta(seconds=settings.doubt_seconds))
+        feed = Feed(snapshot, concern)
+        self._observer = Observer(settings, queue.link, census, publisher, self._reconciler, snapshot)
+        self._applier = Applier(api, feed, publisher, census, snapshot, settings.pod)
+        self._resync = Resync(api, feed, kinds, namespaces)
+        self._informer = Informer(
+            kinds,
+            namespaces,
+            feed.seen,
+            self._resync.ask,
+            kubeconfig=settings.kubeconfig,
+            idle_seconds=settings.watch_idle_seconds,
+        )
+        self._vigil = Vigil(api, self._informer, namespaces[0] if namespaces else "", settings.watch_idle_seconds)
+        probes.ready["redis"] = lambda: None if queue.link.up else "it does not answer"
+
+    async def run(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
+        """Read everything, then the store, then begin to change things."""
+        stopping = asyncio.create_task(stop.wait())
+        self._informer.start()
+        try:
+            if await _first(self._begin(), stopping):
+                if ready:
+                    ready.set()
+                await self._serve(stopping)
+        finally:
+            stopping.cancel()
+            await self._informer.stop()
+
+    async def _begin(self) -> None:
+        await self._resync.everything()
+        await self._observer.look()
+        await self._observer.look_at_health()
+        self._probes.ready |= {"objects": lambda: None, "watches": self._vigil.unready}
+        self._probes.alive["watches"] = self._vigil.stale
+
+    async def _serve(self, stopping: "asyncio.Task[Any]") -> None:
+        loops = [
+            *(self._reconciler.work(self._applier) for _ in range(self._settings.workers)),
+            self._observer.watch_plane(),
+            self._observer.watch_health(),
+            self._resync.run(self._settings.resync_seconds),
+            self._vigil.run(),
+        ]
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(loop) for loop in loops]
+            await asyncio.wait([stopping, self._informer.ended], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+        if not stopping.done():
+            self._informer.ended.result()
+
+
+async def _first(work: Any, stopping: "asyncio.Task[Any]") -> bool:
+    """Whether the work was done before the stop; raises what it raised."""
+    task = asyncio.create_task(work)
+    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+        return True
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
+
+
+def policy_of(settings: OperatorSettings) -> Policy:
+    """What plans must know of the settings."""
+    keys = seal_keys_of(settings.seal_keys)
+    return Policy(
+        settings.gateway_url,
+        Sealer(keys),
+        Sealer(keys[:1]),
+        allowed=settings.egress_allowed_cidrs,
+        count_every=timedelta(seconds=settings.count_seconds),
+    )
