@@ -2,6 +2,7 @@
 
 import base64
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,15 +74,13 @@ class Applier:
         self._look_at(found)
 
     def _look_at(self, found: dict[str, Any]) -> None:
-        """A Secret that stands where ours should: one that belongs to the object is ours, whatever became of its label."""
+        """A Secret stands where ours should: one that belongs to the object is ours, whatever became of its label."""
         metadata = found["metadata"]
         name = SecretName(metadata["namespace"], metadata["name"])
         owners = {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
-        users = [
-            self._snapshot.objects[key] for key in self._snapshot.secret_users(name) if key in self._snapshot.objects
-        ]
-        if any(user.metadata.uid in owners for user in users):
-            self._feed.seen(SECRET, "MODIFIED", found)
+        users = {self._snapshot.objects[key].metadata.uid for key in self._snapshot.secret_users(name)}
+        if users & owners:
+            self._feed.found(SECRET, found)
         elif name not in self._snapshot.secrets:
             self._snapshot.foreign.add(name)
 
@@ -148,8 +147,6 @@ class Applier:
 
 
 def _without_secret(plan: Plan) -> Plan:
-    from dataclasses import replace
-
     return replace(plan, secret=None)
 
 

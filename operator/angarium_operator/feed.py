@@ -12,7 +12,15 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from angarium.resources import GROUP, ObjectMeta, Resource, Status
+from angarium.resources import (
+    GROUP,
+    CallbackStatus,
+    ObjectMeta,
+    OrganizationStatus,
+    ProductStatus,
+    Resource,
+    Status,
+)
 from angarium.telemetry.metrics import WATCH_EVENT
 from angarium_operator.kinds import NAMESPACE, SECRET, Kind
 from angarium_operator.planning import Broken, Key, ManagedSecret, Snapshot
@@ -21,6 +29,11 @@ from angarium_operator.planning.snapshot import SecretName
 REMEMBERED = 900.0  # s that a deleted uid is remembered: longer than any list or event is late
 
 Object = dict[str, Any]
+STATUSES: dict[str, type[Status]] = {
+    "product": ProductStatus,
+    "organization": OrganizationStatus,
+    "callback": CallbackStatus,
+}
 
 
 class Version(NamedTuple):
@@ -30,6 +43,13 @@ class Version(NamedTuple):
     number: int
 
 
+class Gone(NamedTuple):
+    """As of which version an object was no more, and when we heard of it."""
+
+    number: int
+    at: float
+
+
 class Feed:
     """Keeps the snapshot current; `concern` hears for which objects a new plan is due."""
 
@@ -37,7 +57,7 @@ class Feed:
         self._snapshot = snapshot
         self._concern = concern
         self._versions: dict[str, dict[tuple[str, str], Version]] = {}
-        self._deleted: dict[str, float] = {}
+        self._gone: dict[str, Gone] = {}  # by uid
 
     def seen(self, kind: Kind, type_: str | None, raw: Object) -> None:
         """An event of a watch, or an object that was read or written."""
@@ -46,15 +66,21 @@ class Feed:
         name = (metadata.get("namespace", ""), metadata["name"])
         version = Version(metadata.get("uid", ""), int(metadata.get("resourceVersion", 0)))
         known = self._versions.setdefault(kind.name, {}).get(name)
-        if version.uid in self._deleted or (known is not None and not _news(known, version, type_)):
+        gone = self._gone.get(version.uid)
+        if (gone is not None and version.number < gone.number) or (known and not _news(known, version, type_)):
             return
         if type_ == "DELETED":
-            self._forget(kind, name, version.uid)
+            self._forget(kind, name, version)
             return
         if known is not None and known.uid != version.uid:
-            self._forget(kind, name, known.uid)
+            self._forget(kind, name, Version(known.uid, version.number))
         self._versions[kind.name][name] = version
         self._take(kind, name, raw)
+
+    def found(self, kind: Kind, raw: Object) -> None:
+        """An object was read just now: it is there, though a watch of labels may have called it deleted."""
+        self._gone.pop(raw["metadata"]["uid"], None)
+        self.seen(kind, None, raw)
 
     def listed(self, kind: Kind, namespace: str, items: Iterable[Object], version: int) -> None:
         """All there was at that version: what isn't in it and is no younger is gone."""
@@ -65,15 +91,15 @@ class Feed:
         known = self._versions.setdefault(kind.name, {})
         for name, version_ in list(known.items()):
             if name not in present and version_.number <= version and namespace in ("", name[0]):
-                self._forget(kind, name, version_.uid)
+                self._forget(kind, name, Version(version_.uid, version))
         self._prune()
 
     def _prune(self) -> None:
         now = time.monotonic()
-        self._deleted = {uid: at for uid, at in self._deleted.items() if now - at < REMEMBERED}
+        self._gone = {uid: gone for uid, gone in self._gone.items() if now - gone.at < REMEMBERED}
 
-    def _forget(self, kind: Kind, name: tuple[str, str], uid: str) -> None:
-        self._deleted[uid] = time.monotonic()
+    def _forget(self, kind: Kind, name: tuple[str, str], version: Version) -> None:
+        self._gone[version.uid] = Gone(version.number, time.monotonic())
         self._versions[kind.name].pop(name, None)
         if kind is NAMESPACE:
             self._snapshot.namespaces.pop(name[1], None)
@@ -117,9 +143,7 @@ def read_resource(kind: Kind, raw: Object) -> Resource | Broken:
 
 
 def _read_status(kind: Kind, raw: Object) -> Status:
-    model = kind.model.model_fields["status"].annotation if kind.model else None
-    if not (isinstance(model, type) and issubclass(model, Status)):
-        raise TypeError(f"{kind.name} has no status")
+    model = STATUSES[kind.name]
     try:
         return model.model_validate(raw.get("status") or {})
     except ValidationError:

@@ -98,7 +98,9 @@ class Publisher:
         self._concern([*snapshot.everything(), *snapshot.published])
 
     async def _begin(self) -> None:
-        records = [each.record for each in self._snapshot.published.values() if isinstance(each.record, KNOWN)]
+        records: list[Record] = [
+            each.record for each in self._snapshot.published.values() if isinstance(each.record, KNOWN)
+        ]
         if records:
             log.warning("redis has lost the records; publishing all of them", extra={"records": len(records)})
         else:

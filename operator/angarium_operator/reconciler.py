@@ -57,7 +57,7 @@ class Reconciler:
             self._queue.forget(key)
             result = "done"
         except SecretTaken:
-            self._queue.add(key)
+            self._queue.retry(key)
             result = "again"
         except EXPECTED as error:
             log.warning("to be tried again", extra={"object": str(key), "error": str(error) or type(error).__name__})

@@ -61,7 +61,8 @@ def _compose(
 ) -> Plan:
     published = snapshot.published.get(key)
     unchanged = published is not None and keys.record == published.record
-    withdraw = snapshot.stored and published is not None and not resolved.verdict.good
+    unsigned = isinstance(resource, Callback) and keys.record is None and not keys.credentials
+    withdraw = snapshot.stored and published is not None and (unsigned or not resolved.verdict.good)
     settled = keys.record is None or unchanged
     verdicts = {"Accepted": accepted, "ResolvedRefs": resolved.verdict, "CredentialsReady": keys.verdict}
     if isinstance(resource, Product):
