@@ -4,8 +4,9 @@ While a batch is on its way, further calls gather; when its replies are in, all 
 batch. So a busy process pays one write and one read for dozens of commands (measured: 9 µs per command against 60 for
 one await each), and a lone call goes out at once.
 
-redis-py does the connecting (URL, TLS, AUTH, HELLO, RESP); its hidden retries are off, because a command is sent again
-only by us and only while its caller still waits: everything sent through a Link is safe to repeat (see queue/scripts).
+redis-py does the connecting (URL, TLS, AUTH, HELLO, RESP) and hiredis the packing (3 µs for an enqueue against 20); the
+hidden retries are off, because a command is sent again only by us and only while its caller still waits: everything
+sent through a Link is safe to repeat (see queue/scripts).
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import logging
 from collections.abc import Iterable
 from typing import Any
 
+import hiredis
 from redis.asyncio import ConnectionPool
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
@@ -148,9 +150,8 @@ class Link:
             self._wake.clear()
         answered = 0
         try:
-            await connection.send_packed_command(
-                connection.pack_commands([call.command for call in batch]), check_health=False
-            )
+            packed = b"".join([hiredis.pack_command(call.command) for call in batch])  # type: ignore[arg-type]  # its stub says a tuple of one
+            await connection.send_packed_command(packed, check_health=False)
             for call in batch:
                 reply = await self._reply(connection)
                 answered += 1
