@@ -1,0 +1,176 @@
+"""The commands that speak to a gateway: send, list, timeline, retry, callbacks, me."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from angarium.resources.durations import InvalidDuration, parse_duration
+from angarium_cli import output, views
+from angarium_cli.client import Gateway, credentials
+from angarium_cli.errors import Exit, Failure
+from angarium_cli.output import Format
+
+FOLLOW_EVERY = 0.1  # s
+
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="ANGARIUM_URL", help="The gateway. Default: that of `angarium dev` in this folder."),
+]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", envvar="ANGARIUM_API_KEY", help="The API key. Default: that of `angarium dev`.", show_envvar=True
+    ),
+]
+Output = Annotated[Format, typer.Option("-o", "--output", help="table for people, json for scripts.")]
+Notification = Annotated[str, typer.Argument(metavar="ID", help="Like not_01K…")]
+
+callbacks = typer.Typer(help="The callbacks that hear of your events.", no_args_is_help=True)
+
+
+def install(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for name, command in (("send", send), ("list", list_), ("timeline", timeline), ("retry", retry), ("me", me)):
+        app.command(name)(command)
+    app.add_typer(callbacks, name="callbacks")
+
+
+def _show(answer: Any, form: Format, human: Callable[[Any], str]) -> None:
+    print(output.as_json(answer) if form is Format.JSON else human(answer))
+
+
+def _gateway(url: str | None, key: str | None) -> Gateway:
+    return Gateway(*credentials(url, key))
+
+
+def send(
+    event: Annotated[str, typer.Argument(help="Its name, like order.paid")],
+    data: Annotated[str, typer.Argument(help="JSON; - reads standard input")] = "null",
+    *,
+    priority: Annotated[str | None, typer.Option(help="high, normal or low")] = None,
+    idempotency_key: Annotated[str | None, typer.Option(help="The same key is accepted once in 24 hours.")] = None,
+    deliver_at: Annotated[str | None, typer.Option(help="RFC 3339 time before which it isn't delivered.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch until it is delivered or refused.")] = False,
+    url: Url = None,
+    key: Key = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Send a notification."""
+    text = sys.stdin.read() if data == "-" else data
+    fields = {"event": event, "priority": priority, "deliverAt": deliver_at}
+    body = _body({name: value for name, value in fields.items() if value is not None}, text)
+    headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+    with _gateway(url, key) as gateway:
+        answer = gateway.post("/v1/notifications", body, headers)
+        _show(answer, form, views.accepted)
+        if follow:
+            _follow(gateway, answer["id"])
+
+
+def _body(fields: dict[str, str], data: str) -> bytes:
+    """The data's very text stands in the body: 19.90 stays 19.90."""
+    try:
+        json.loads(data)
+    except ValueError as error:
+        raise Failure(f"data is not JSON: {error}", Exit.USAGE) from None
+    return (json.dumps(fields)[:-1] + f', "data": {data}}}').encode()
+
+
+def timeline(
+    notification: Notification,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Watch until it is delivered or refused.")] = False,
+    url: Url = None,
+    key: Key = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Show what happened to a notification."""
+    with _gateway(url, key) as gateway:
+        if follow and form is Format.TABLE:
+            _follow(gateway, notification)
+        else:
+            _show(gateway.get(f"/v1/notifications/{quote(notification, safe='')}/timeline"), form, views.timeline)
+
+
+def _follow(gateway: Gateway, notification: str) -> None:
+    shown = 0
+    while True:
+        status = gateway.get(f"/v1/notifications/{quote(notification, safe='')}")["status"]
+        told = views.timeline(gateway.get(f"/v1/notifications/{quote(notification, safe='')}/timeline")).splitlines()
+        print(*told[shown:], sep="\n", end="\n" if told[shown:] else "", flush=True)
+        shown = len(told)
+        if status != "pending":
+            print(f"  {status}")
+            if status in {"refused", "partial"}:
+                raise typer.Exit(Exit.REFUSED)
+            return
+        time.sleep(FOLLOW_EVERY)
+
+
+def list_(
+    *,
+    status: Annotated[str | None, typer.Option(help="pending, delivered, refused, partial or unmatched")] = None,
+    event: Annotated[str | None, typer.Option(help="Name of the event")] = None,
+    callback: Annotated[str | None, typer.Option(help="Name of a callback")] = None,
+    since: Annotated[str | None, typer.Option(help="How long ago (2h, 30m), or an RFC 3339 time")] = None,
+    until: Annotated[str | None, typer.Option(help="Likewise")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most so many")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where the last list ended")] = None,
+    url: Url = None,
+    key: Key = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """List notifications, newest first."""
+    query = {"status": status, "event": event, "callback": callback, "since": _time(since), "until": _time(until)}
+    with _gateway(url, key) as gateway:
+        _show(gateway.get("/v1/notifications", limit=limit, cursor=cursor, **query), form, views.notifications)
+
+
+def _time(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return (datetime.now(UTC) - parse_duration(text)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except InvalidDuration:
+        return text  # a time, or a mistake: the gateway says
+
+
+def retry(notification: Notification, *, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
+    """Try a notification's refused deliveries again."""
+    with _gateway(url, key) as gateway:
+        _show(gateway.post(f"/v1/notifications/{quote(notification, safe='')}/retry"), form, views.retried)
+
+
+def me(*, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
+    """Show whom the key speaks for."""
+    with _gateway(url, key) as gateway:
+        _show(gateway.get("/v1/me"), form, views.me)
+
+
+@callbacks.command("list")
+def list_callbacks(*, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
+    """List the callbacks that hear of your events."""
+    with _gateway(url, key) as gateway:
+        _show(gateway.get("/v1/callbacks"), form, views.callbacks)
+
+
+@callbacks.command("test")
+def try_callback(
+    name: Annotated[str, typer.Argument(help="Name of the callback")],
+    *,
+    url: Url = None,
+    key: Key = None,
+    form: Output = Format.TABLE,
+) -> None:
+    """Send a test to a callback, by the way of every delivery."""
+    with _gateway(url, key) as gateway:
+        answer = gateway.post(f"/v1/callbacks/{quote(name, safe='')}/test")
+    _show(answer, form, views.test_result)
+    if answer["outcome"] != "delivered":
+        raise typer.Exit(Exit.REFUSED)

@@ -1,0 +1,1 @@
+"""`angarium dev`: the whole of Angarium in one process, from a folder of YAML and without a cluster."""

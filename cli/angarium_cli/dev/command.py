@@ -1,0 +1,59 @@
+"""`angarium dev DIR`."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from angarium_cli.dev import screen
+from angarium_cli.dev.options import Options
+from angarium_cli.dev.service import Dev
+
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway, on loopback.")]
+State = Annotated[
+    Path, typer.Option("--state", file_okay=False, help="Folder for data, keys and state; kept over restarts.")
+]
+Redis = Annotated[
+    str | None,
+    typer.Option("--redis", metavar="URL", help="Redis 7+ or Valkey 8+ to use instead of the embedded Valkey."),
+]
+DEFAULT_STATE = Path(".angarium")
+
+
+def dev(
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", exists=True, file_okay=False, help="Folder of the YAML that kubectl takes."),
+    ],
+    *,
+    port: Port = 8480,
+    state: State = DEFAULT_STATE,
+    redis: Redis = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+) -> None:
+    """Run all of Angarium from a folder of YAML, without a cluster."""
+    screen.log_to_screen(log_level)
+    options = Options(folder, state, port, redis)
+    until_interrupted(lambda over: _serve(options, over))
+
+
+async def _serve(options: Options, over: asyncio.Event) -> None:
+    async with Dev.running(options, over) as running:
+        running.tell_how_to_send()
+        await over.wait()
+
+
+def until_interrupted(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run with an event that Ctrl-C and SIGTERM set."""
+
+    async def with_signals() -> None:
+        over = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, over.set)
+        await main(over)
+
+    uvloop.run(with_signals())

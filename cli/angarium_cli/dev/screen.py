@@ -1,0 +1,100 @@
+"""What `angarium dev` tells whoever watches it, one thing a line."""
+
+import logging
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from angarium.resources import Callback, Condition
+from angarium_cli.dev.manifests import Object, Problem
+from angarium_operator.planning import Announcement, Key
+
+INDENT = "  "
+SAID = {"KeyRotated", "KeyRetired", "SecretRepaired", "AutoDisabled", "EndpointFailing", "EndpointRecovered"}
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def say(line: str = "") -> None:
+    """One line, at once, whatever it goes to."""
+    print(line, flush=True)
+
+
+def condition(resource: Object) -> Condition | None:
+    """Ready, as far as it is known."""
+    return next((each for each in resource.status.conditions if each.type == "Ready"), None)
+
+
+def object_line(key: Key, resource: Object, secrets: Path, width: int) -> str:
+    """`callback/warehouse      Ready   order.*  → http://127.0.0.1:8481/hooks`"""
+    name = f"{key.kind}/{key.name}".ljust(width)
+    state = condition(resource)
+    if state is None or state.status != "True":
+        why = f"{state.reason}: {state.message}" if state else "not looked at yet"
+        return f"{INDENT}{name}   NotReady   {why}"
+    if isinstance(resource, Callback):
+        suspended = "   suspended" if resource.spec.suspend else ""
+        return f"{INDENT}{name}   Ready   {', '.join(resource.spec.events)}  → {resource.status.url}{suspended}"
+    return f"{INDENT}{name}   Ready   key  {secrets / 'api-key'}"
+
+
+def curl(url: str, key_file: Path, event: str) -> Iterable[str]:
+    """A command ready to paste."""
+    yield f'{INDENT}curl -s {url}/v1/notifications -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" \\'
+    yield f'{INDENT}     -H "Idempotency-Key: order-1042" --json \'{{"event": "{event}", "data": {{"order": 1042}}}}\''
+
+
+def example_event(patterns: Iterable[str]) -> str:
+    """An event that the first of these takes."""
+    first = next(iter(patterns), "order.paid")
+    return first.replace("**", "paid").replace("*", "paid")
+
+
+def problems(found: Iterable[Problem]) -> None:
+    """Of the folder."""
+    for problem in found:
+        say(f"{INDENT}! {problem}")
+    say(f"{INDENT}! what was good last stays in use")
+
+
+def announcement(key: Key, said: Announcement) -> None:
+    """What on a cluster is an Event, unless the line of the object says it."""
+    if said.reason in SAID:
+        say(f"{INDENT}{key.kind}/{key.name}   {said.reason}   {said.note}")
+
+
+class HumanFormatter(logging.Formatter):
+    """Log lines for people: time, what happened, and the rest as name=value; of an exception its last line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, or more where there is a traceback to be had."""
+        extra = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        at = time.strftime("%H:%M:%S", time.localtime(record.created))
+        what = attempt(extra) if record.getMessage() == "attempt" else _plain(record, extra)
+        error = record.exc_info[1] if record.exc_info else None
+        return f"{INDENT}{at} {what}" + (f": {type(error).__name__}: {error}" if error else "")
+
+
+def attempt(line: dict[str, Any]) -> str:
+    """The one line of each attempt."""
+    why = f" {line['reason']}" if line.get("reason") else ""
+    what = f"attempt {line['attempt']}  {line['outcome']}{why}, {line['ms']} ms"
+    return f"{line['notification']} → {line['callback']}  {what}"
+
+
+def _plain(record: logging.LogRecord, extra: dict[str, Any]) -> str:
+    level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
+    return level + " ".join([record.getMessage(), *[f"{name}={value}" for name, value in extra.items()]])
+
+
+def log_to_screen(level: str) -> None:
+    """Send the services' logs here; what they say at each start is left out."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(HumanFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    for name in ("angarium", "angarium_gateway", "angarium_deliverer"):
+        logging.getLogger(name).setLevel(level.upper())
+    for name in ("angarium.link", "angarium_gateway.service"):
+        logging.getLogger(name).setLevel(logging.WARNING)
