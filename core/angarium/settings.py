@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -69,8 +69,10 @@ def load(model: type[S]) -> S:
         _read_files()
         return model()
     except ValidationError as error:
+        prefix = RedisSettings.model_config["env_prefix"] if error.title == RedisSettings.__name__ else PREFIX
         for problem in error.errors(include_input=False, include_url=False):
-            print(f"{_variable(model, problem)}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
+            variable = prefix + "_".join(str(part) for part in problem["loc"]).upper()
+            print(f"{variable}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
     except OSError as error:
         print(f"settings: {error.strerror}: {error.filename}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
     raise SystemExit(78)  # EX_CONFIG
@@ -80,12 +82,3 @@ def _read_files() -> None:
     for name, path in list(os.environ.items()):
         if name.startswith(PREFIX) and name.endswith("_FILE") and path:
             os.environ[name.removesuffix("_FILE")] = Path(path).read_text(encoding="utf-8").strip()
-
-
-def _variable(model: type[BaseSettings], problem: Any) -> str:
-    prefix = "ANGARIUM_REDIS_" if problem["loc"] and _is_redis(model, problem) else PREFIX
-    return prefix + "_".join(str(part) for part in problem["loc"]).upper()
-
-
-def _is_redis(model: type[BaseSettings], problem: Any) -> bool:
-    return problem["loc"][0] not in model.model_fields and problem["loc"][0] in RedisSettings.model_fields

@@ -99,6 +99,8 @@ async def test_a_forgotten_script_is_sent_again(redis_settings: RedisSettings) -
 
 async def test_one_bad_command_harms_nobody_else(redis_settings: RedisSettings) -> None:
     async with Link(redis_settings) as link:
+        good: object
+        bad: object
         good, bad = await asyncio.gather(link.call("PING"), link.call("NO-SUCH"), return_exceptions=True)
         assert good == b"PONG"
         assert isinstance(bad, StorageRefused)

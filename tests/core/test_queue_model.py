@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import pytest
 import redis
@@ -35,6 +37,7 @@ from angarium.queue import (
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
+T = TypeVar("T")
 PODS = ("a", "b")
 STATES = {Move.DELIVERED: DeliveryState.DELIVERED, Move.REFUSED: DeliveryState.REFUSED, Move.DEAD: DeliveryState.DEAD}
 
@@ -61,7 +64,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.read_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
         self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
         self.owner: dict[tuple[str, int], int] = {}  # delivery → claim that may settle it
-        self.plain = redis.Redis.from_url(self.url)
+        self.plain: Any = redis.Redis.from_url(self.url)  # its replies are unions over protocols
         self.plain.flushall()
 
     @initialize(shards=st.sampled_from([1, 2]))
@@ -72,8 +75,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.intake, self.ledger, self.census = Intake(self.queue), Ledger(self.queue), Census(self.queue)
         self.consumers = {pod: Consumer(self.queue, pod) for pod in PODS}
 
-    def do(self, awaitable):  # type: ignore[no-untyped-def]  # any coroutine
-        return self.loop.run_until_complete(awaitable)
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
 
     def teardown(self) -> None:
         if hasattr(self, "queue"):
@@ -205,6 +208,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         for id_, notification in self.notifications.items():
             stored = self.do(self.ledger.get(id_))
+            assert stored is not None
             for index in range(len(notification.targets)):
                 delivery, expected = stored.deliveries[index], self.expected[id_, index]
                 assert delivery.state is expected.state
@@ -230,10 +234,10 @@ class QueueMachine(RuleBasedStateMachine):
         places: list[bytes] = []
         for keys in self.queue.shards:
             for lane in keys.lanes:
-                places += [fields[b"d"] for _, fields in self.plain.xrange(lane)]  # type: ignore[union-attr,index]  # redis-py's unions
-            places += self.plain.zrange(keys.schedule, 0, -1)  # type: ignore[arg-type]  # likewise
-            for callback in self.plain.smembers(keys.parked):  # type: ignore[union-attr]  # likewise
-                places += self.plain.lrange(keys.parked_for(callback.decode()), 0, -1)  # type: ignore[arg-type]  # likewise
+                places += [fields[b"d"] for _, fields in self.plain.xrange(lane)]
+            places += self.plain.zrange(keys.schedule, 0, -1)
+            for callback in self.plain.smembers(keys.parked):
+                places += self.plain.lrange(keys.parked_for(callback.decode()), 0, -1)
         found = Counter(tuple(place.decode().split(" ")[:2]) for place in places)
         waiting = [(id_, str(n)) for (id_, n), e in self.expected.items() if e.state is DeliveryState.WAITING]
         assert found == Counter(waiting)

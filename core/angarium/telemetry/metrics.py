@@ -1,8 +1,10 @@
 """Every metric, by its public name. No label has values that a caller can invent; product is `namespace/name`."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from angarium import __version__
+
+__all__ = ["REGISTRY"]  # every metric below lands there; each process shows it
 
 LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)

@@ -16,6 +16,8 @@ import orjson
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from angarium.telemetry import metrics
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -32,7 +34,7 @@ class Probes:
         self.alive: dict[str, Check] = {"event loop": self._ticking}
         self.port = 0
         self._ticked = time.monotonic()
-        self._metrics = make_wsgi_app()
+        self._metrics = make_wsgi_app(metrics.REGISTRY)
 
     def readiness(self) -> dict[str, str]:
         """What keeps this process from serving; empty when it is ready."""
