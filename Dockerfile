@@ -54,10 +54,12 @@ LABEL org.opencontainers.image.vendor="Angarium" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.revision="${REVISION}"
+# USER: libraries ask for a name (kopf does), and no number need be in /etc/passwd.
 ENV PATH=/opt/angarium/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    HOME=/nonexistent
+    HOME=/nonexistent \
+    USER=angarium
 WORKDIR /
 # A number, so that Kubernetes can tell that it isn't root.
 USER 65532:65532

@@ -46,8 +46,8 @@ class ApiRefused(Exception):
 async def connect(kubeconfig: str) -> ApiClient:
     """A client for the pod's own account, a given kubeconfig, or the one that kubectl would use."""
     configuration = Configuration()
-    # Python 3.13 refuses authorities without the key usage extension, which those of many clusters lack (RFC 5280 4.2.1.3
-    # asks it of new ones). Chain, dates and names are still checked.
+    # Python 3.13 refuses authorities without the key usage extension, and those of many clusters lack it. Chain, dates
+    # and names are still checked.
     configuration.disable_strict_ssl_verification = True
     if not kubeconfig and "KUBERNETES_SERVICE_HOST" in os.environ:
         load_incluster_config(configuration)  # type: ignore[no-untyped-call]  # the client leaves it untyped
