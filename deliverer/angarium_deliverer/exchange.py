@@ -163,8 +163,8 @@ class Exchange:
 
     def _reason(self, number: int) -> DialReason:
         if number == pycurl.E_OPERATION_TIMEDOUT:
-            connected = self.curl.getinfo(pycurl.PRETRANSFER_TIME) > 0
-            return DialReason.TIMEOUT if connected else DialReason.CONNECT_TIMEOUT
+            sent = self.curl.getinfo(pycurl.REQUEST_SIZE)  # its times are filled in at the end, whatever happened
+            return DialReason.TIMEOUT if sent else DialReason.CONNECT_TIMEOUT
         if number == pycurl.E_COULDNT_CONNECT:
             return self._connect_reason()
         if number == pycurl.E_RECV_ERROR:  # also an answer that is none, such as endless headers

@@ -55,7 +55,7 @@ class Resolver:
     def fresh(self, host: str) -> tuple[str, ...] | None:
         """What is known and need not be asked again; None where `addresses` has to be awaited."""
         entry = self._entries.get(host)
-        if entry is None or isinstance(entry.found, OSError) or entry.fresh_until < self._loop.time():
+        if entry is None or isinstance(entry.found, OSError) or self._loop.time() > entry.fresh_until:
             return None
         return entry.found
 

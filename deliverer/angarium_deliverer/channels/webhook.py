@@ -16,12 +16,12 @@ from typing import Any
 from angarium import __version__
 from angarium.notifications import Attempt, Outcome, Result
 from angarium.records import CallbackRecord
-from angarium.retries import LONGEST_RETRY_AFTER
 from angarium.signing import Signer
 from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason
 
 USER_AGENT = "Angarium/" + ".".join(__version__.split(".")[:2])
 SHOWN_BODY_BYTES = 2048  # of an answer, in the timeline: what people need to see why; Redis keeps it for each attempt
+LONGEST_WISH_S = 366 * 86400.0  # a number all the same, where a receiver sends four hundred digits
 
 _OURS = FRAMING_HEADERS | {"content-type", "user-agent"}
 _FINAL = frozenset({DialReason.ADDRESS_REFUSED, DialReason.INVALID_URL})  # only another URL or another guard helps
@@ -75,17 +75,17 @@ def judge(answer: Answer, final_statuses: frozenset[int], now: float) -> Outcome
 
 
 def retry_after(text: str | None, now: float) -> float | None:
-    """Seconds to wait, by RFC 9110 (10.2.3): a number or a date; 24 h at most; None where it says neither."""
+    """Seconds to wait, by RFC 9110 (10.2.3): a number or a date; None where it says neither. What is too long, others judge."""
     if text is None:
         return None
     if text.isascii() and text.isdigit():
-        return min(float(text), LONGEST_RETRY_AFTER)
+        return min(float(text), LONGEST_WISH_S)
     try:
         date = parsedate_to_datetime(text)
     except ValueError:
         return None
     seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return min(max(seconds, 0.0), LONGEST_WISH_S)
 
 
 def _shown(answer: Answer) -> dict[str, Any]:
