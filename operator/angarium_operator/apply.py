@@ -124,7 +124,7 @@ class Applier:
         body = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{key.name}.", "namespace": key.namespace},
+            "metadata": {"generateName": f"{key.name}-", "namespace": key.namespace},
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "type": said.type,
             "reason": said.reason,
@@ -143,7 +143,7 @@ class Applier:
         try:
             await self._api.request("create", "POST", EVENTS.format(key.namespace), body=body)
         except ApiRefused as refused:
-            log.warning("an event could not be posted", extra={"object": str(key), "error": str(refused)})
+            log.warning("an event could not be posted: %s", refused, extra={"object": str(key)})
 
 
 def _without_secret(plan: Plan) -> Plan:

@@ -27,6 +27,7 @@ from angarium_operator.api import connect
 from angarium_operator.kinds import Kind
 
 log = logging.getLogger(__name__)
+GRACE = 0.1  # s: aiohttp closes TLS connections in the background
 Seen = Callable[[Kind, str | None, dict[str, Any]], None]
 
 
@@ -130,6 +131,7 @@ class Informer:
             namespaces=self._namespaces,
             standalone=True,
         )
+        await asyncio.sleep(GRACE)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()

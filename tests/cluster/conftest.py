@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -14,6 +15,11 @@ from tests.cluster.accounts import grant, token_of, wait_until_granted
 from tests.cluster.api import Api, Object, Refused, collection
 from tests.cluster.apiserver import shared_api_server
 from tests.cluster.kubeconfig import Access, read_kubeconfig, write_kubeconfig
+
+from angarium.settings import RedisSettings
+
+if TYPE_CHECKING:
+    from tests.cluster.operating import Stage
 
 ROOT = Path(__file__).parents[2]
 HOW = (
@@ -156,3 +162,15 @@ async def act_as(api: Api, namespace: str, tmp_path: Path) -> AsyncIterator[ActA
     yield kubeconfig_of
     for manifest in granted:
         await api.delete(manifest)
+
+
+@pytest.fixture
+async def stage(
+    api: Api, namespace: str, crds_installed: None, act_as: ActAs, redis_settings: RedisSettings
+) -> AsyncIterator["Stage"]:
+    """A stage for the operator in the fresh namespace, with its account as the chart makes it."""
+    from tests.cluster.operating import RULES, Stage  # imports kopf and kubernetes
+
+    yield Stage(api, namespace, redis_settings, await act_as("operator", rules=RULES))
+    secrets = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace}}
+    await api.request("DELETE", collection(secrets))  # nobody collects garbage here

@@ -28,8 +28,9 @@ def judge(
     if pod := plane.rejected.get(str(key)):
         return no("Rejected", f"{pod} can't read the record of this object; is it of another version?")
     verdict = _applied(snapshot, published.revision)
-    doubted = plane.doubted_until is not None and now < plane.doubted_until
-    return PROGRAMMED if not verdict.good and was and doubted else verdict
+    if verdict.good or plane.doubted_until is None or now >= plane.doubted_until:
+        return verdict
+    return PROGRAMMED if was else no(PENDING, WAITING)
 
 
 def _applied(snapshot: Snapshot, revision: int) -> Verdict:

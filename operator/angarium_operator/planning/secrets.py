@@ -40,9 +40,9 @@ def owner(resource: Resource) -> OwnerReference:
 
 
 def ours(snapshot: Snapshot, resource: Resource) -> ManagedSecret | None:
-    """The object's Secret, if it is there and belongs to it."""
+    """The object's Secret, if it is there and belongs to it, or to nobody any more."""
     found = snapshot.secrets.get(secret_name(resource))
-    return found if found is not None and resource.metadata.uid in found.owners else None
+    return found if found is not None and (resource.metadata.uid in found.owners or not found.owners) else None
 
 
 def conflict(snapshot: Snapshot, resource: Resource, field: str, type_: str) -> Verdict | None:
