@@ -1,10 +1,10 @@
 """libcurl driven by the event loop: its multi-socket interface on a selector of its own, and one timer.
 
 The selector is itself a file that the event loop watches (an epoll in an epoll). libcurl asks for a socket at each
-request and forgets it at each answer; with add_reader and remove_reader that costs six system calls and a third of the
-CPU of a delivery on uvloop, with a selector of our own it costs two. pycurl's AsyncCurlMulti has those costs, sets two
-timers for each request, and leaves a cancelled handle in use until a later tick, when it may long be sending something
-else (figures: tests/benchmarks/clients.py). Works on uvloop and on asyncio's selector loop.
+request and forgets it at each answer; with add_reader and remove_reader on uvloop that is six system calls, here two.
+pycurl's AsyncCurlMulti has those costs, sets two timers for each request (together a fifth more CPU for a delivery:
+tests/benchmarks/clients.py), and leaves a cancelled handle in use until a later tick, when it may long be sending
+something else. Works on uvloop and on asyncio's selector loop.
 """
 
 import asyncio

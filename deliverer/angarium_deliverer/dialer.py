@@ -64,6 +64,7 @@ class _Pool:
         return self._idle.pop() if self._idle else Exchange(self._guard, self._ca_file)
 
     def give_back(self, exchange: Exchange) -> None:
+        exchange.forget()
         self._idle.append(exchange)
 
     def close(self) -> None:

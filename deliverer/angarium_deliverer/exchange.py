@@ -113,11 +113,6 @@ class Exchange:
 
     def prepare(self, url: str, lines: Sequence[str], body: bytes, timeout: float, addresses: str | None) -> None:
         """Set what this request is. `addresses`: "host:port:address,…", where the pool doesn't know them yet."""
-        self._lines.clear()
-        self._body.clear()
-        self._size = 0
-        self._truncated = self._opened = False
-        self._refusal = ""
         setopt = self.curl.setopt
         setopt(pycurl.URL, url)
         setopt(pycurl.HTTPHEADER, [*BASE_HEADERS, *lines])
@@ -133,6 +128,15 @@ class Exchange:
             raise DialError(self._reason(number), self._detail(number, message))
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         return Answer(status, kept_headers(self._lines), b"".join(self._body), duration, self._truncated)
+
+    def forget(self) -> None:
+        """Ready for the next request; bodies don't stay in memory until it comes."""
+        self._lines.clear()
+        self._body.clear()
+        self._size = 0
+        self._truncated = self._opened = False
+        self._refusal = ""
+        self.curl.setopt(pycurl.POSTFIELDS, b"")
 
     def close(self) -> None:
         """Free the handle."""

@@ -75,7 +75,10 @@ def judge(answer: Answer, final_statuses: frozenset[int], now: float) -> Outcome
 
 
 def retry_after(text: str | None, now: float) -> float | None:
-    """Seconds to wait, by RFC 9110 (10.2.3): a number or a date; None where it says neither. What is too long, others judge."""
+    """Seconds to wait, by RFC 9110 (10.2.3): a number or a date; None where it says neither.
+
+    Whether that is too long, angarium.retries decides.
+    """
     if text is None:
         return None
     if text.isascii() and text.isdigit():
