@@ -26,6 +26,8 @@ from angarium_deliverer.resolver import Resolver
 __all__ = ["FRAMING_HEADERS", "Answer", "DialError", "DialReason", "Dialer"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+# No sign in front: CURLOPT_RESOLVE, by which libcurl is told addresses, would read "+name" and "-name" as commands.
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # They say where a message ends or who it is for; a second opinion on that is how requests get smuggled.
 FRAMING_HEADERS = frozenset(
     {
@@ -173,7 +175,11 @@ def _destination(url: str) -> _Destination:
         raise DialError(DialReason.INVALID_URL, "not an http or https URL")
     if secret:
         raise DialError(DialReason.INVALID_URL, "credentials don't belong into a URL; use a header")
-    return _Destination(None if _is_address(host) else host, port)
+    if _is_address(host):
+        return _Destination(None, port)
+    if not _HOST.fullmatch(host):
+        raise DialError(DialReason.INVALID_URL, f"{host} is not a host name")
+    return _Destination(host, port)
 
 
 def _is_address(host: str) -> bool:

@@ -4,7 +4,7 @@
 
 The receiver runs in a process of its own; the clients take turns in every round, and the medians are printed.
 
-2026-11-21, 2 cores, Python 3.11, aiohttp 3.14.5, pycurl 7.49 with libcurl 8.23, machine not idle (compare, don't quote):
+2026-11-21, 2 busy cores (compare, don't quote), Python 3.11, aiohttp 3.14.5, pycurl 7.49 with libcurl 8.23:
 
     in flight                      1      16     128
     aiohttp on uvloop          134.1    74.8    93.3

@@ -249,6 +249,10 @@ async def test_a_closed_port_refuses(dialer: Dialer) -> None:
         "http://example.com/\0",
         "http://[::1/",
         "http://exämple.com/",
+        "http://+example.com/",
+        "http://-example.com/",
+        "http://%2Bexample.com/",
+        "http://a~b/",
         "http://example.com/ü",
     ],
 )
