@@ -8,12 +8,14 @@ status, a restart and a renamed display name.
 
 import hashlib
 import os
+import re
 import time
 from dataclasses import dataclass
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32, which sorts as the numbers do
 MAX_SHARDS = 1024
 BODY_LENGTH = 26
+_BODY = re.compile(f"[{ALPHABET}]{{{BODY_LENGTH}}}")
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
 
@@ -42,7 +44,7 @@ def id_bound(now_ms: int) -> str:
 
 def _body(text: str, prefix: str) -> str:
     body = text[len(prefix) :]
-    if not text.startswith(prefix) or len(body) != BODY_LENGTH or any(c not in _VALUES for c in body):
+    if not text.startswith(prefix) or _BODY.fullmatch(body) is None:
         raise InvalidIdentifier(f"{text[:60]!r} is not an id like {prefix}01K…")
     return body
 

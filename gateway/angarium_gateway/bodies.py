@@ -27,6 +27,7 @@ _HEAD = re.compile(_SPACE + rb"\{" + _SPACE + rb"(?:" + _MEMBER + rb"," + _SPACE
 _TAIL = re.compile(rb"(?:," + _SPACE + _MEMBER + rb")*\}" + _SPACE + rb"\Z")
 _NAME_END = re.compile(rb'"' + _SPACE + rb":")
 _LONGEST_TAIL = 512
+_BLANKS = b" \t\r\n"
 
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _BLANK = re.compile(r"[ \t\r\n]*")
@@ -47,7 +48,8 @@ async def read_body(request: web.Request, patience: float) -> bytes:
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large() from error
     except TimeoutError as error:
-        raise Problem(SLOW, f"the body must arrive within {patience:g} s") from error
+        detail = f"the body must arrive within {patience:g} s"
+        raise Problem(SLOW, detail, headers={"Connection": "close"}) from error
 
 
 def _too_large() -> Problem:
@@ -85,20 +87,28 @@ def _split_usual(raw: bytes) -> tuple[Envelope, bytes] | None:
     If what was cut out is one JSON value, and what is left with `null` in its place is JSON, then it was that value.
     """
     head = _HEAD.match(raw)
-    tail = head and _TAIL.search(raw, max(head.end(), len(raw) - _LONGEST_TAIL))
-    if not head or not tail:
+    if not head:
         return None
-    data = raw[head.end() : tail.start()].rstrip(b" \t\r\n")
-    rest = b"%bnull%b" % (raw[: head.end()], tail[0])
+    start, end = head.end(), _end_of_data(raw)
+    rest = b"%bnull%b" % (raw[:start], raw[end:])
     try:
-        orjson.loads(data)
+        orjson.loads(raw[start:end])
         envelope = orjson.loads(rest)
     except orjson.JSONDecodeError:
         return None
     if len(_NAME_END.findall(rest)) != len(envelope):
         return None  # a name is given twice
     del envelope["data"]
-    return envelope, data
+    return envelope, raw[start:end].rstrip(_BLANKS)
+
+
+def _end_of_data(raw: bytes) -> int:
+    """Where `data` ends, most likely: before the last brace, or before the short members that follow it."""
+    inner = raw.rstrip(_BLANKS)[:-1].rstrip(_BLANKS)
+    if inner.endswith((b"}", b"]")):
+        return len(inner)
+    tail = _TAIL.search(raw, max(0, len(raw) - _LONGEST_TAIL))
+    return tail.start() if tail else len(inner)
 
 
 def _split_any(raw: bytes) -> tuple[Envelope, bytes | None]:

@@ -12,6 +12,7 @@ from aiohttp.web_protocol import RequestHandler
 from angarium_gateway.problems import BAD_REQUEST, INTERNAL, Problem
 
 log = logging.getLogger(__name__)
+LINGER = 2.0  # s that a caller whose body was refused may go on sending, so that it reads the answer
 
 
 class Connection(RequestHandler):
@@ -54,7 +55,8 @@ async def listening(app: web.Application, host: str, port: int, shutdown_timeout
     await runner.setup()
     try:
         loop = asyncio.get_running_loop()
-        connection = partial(Connection, _manager(runner), loop=loop, access_log=None)  # type: ignore[arg-type]  # None turns it off
+        options = {"access_log": None, "lingering_time": LINGER}
+        connection = partial(Connection, _manager(runner), loop=loop, **options)  # type: ignore[arg-type]  # None turns the log off
         server = await loop.create_server(connection, host, port, backlog=1024)
         try:
             yield
