@@ -1,0 +1,62 @@
+"""`make e2e`: chart, images and a delivery on a real cluster.
+
+Takes the cluster of KUBECONFIG, with ANGARIUM_E2E_IMAGE_COMMAND to build images for it; or, where Docker is, makes a
+new one with kind. Needs kubectl and helm. Exits 1 with logs and events when anything isn't as promised.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import yaml
+from tests.e2e import diagnostics, scenario
+from tests.e2e.cluster import build_images, cluster, require_empty
+from tests.e2e.commands import Failed, say
+
+SERVICES = ("gateway", "deliverer", "operator")
+
+
+def main() -> int:
+    """Exit code."""
+    parser = argparse.ArgumentParser(
+        prog="tests/e2e/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--registry", help="of the images' names, instead of the chart's default")
+    parser.add_argument("--keep", action="store_true", help="after a failure, leave everything for a look")
+    options = parser.parse_args()
+    began = time.monotonic()
+    pods = f"{options.registry or 'localhost'}/angarium-e2e/pods:1"
+    try:
+        with cluster() as command:
+            require_empty((scenario.SYSTEM, scenario.SHOP))
+            build_images(command, images(options.registry), pods)
+            walk(pods, options.registry, keep=options.keep)
+    except Failed as error:
+        say(f"FAILED after {time.monotonic() - began:.0f} s: {error}")
+        return 1
+    say(f"passed in {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def walk(pods: str, registry: str | None, *, keep: bool) -> None:
+    """The scenario; after a failure, what there is to see."""
+    try:
+        scenario.walk(pods, *(["--set", f"image.registry={registry}"] if registry else []))
+    except Failed:
+        diagnostics.show((scenario.SYSTEM, scenario.SHOP))
+        if not keep:
+            scenario.clean_up()
+        raise
+
+
+def images(registry: str | None) -> dict[str, str]:
+    """Names by target, as the chart asks for them."""
+    chart = Path(scenario.CHART)
+    values = yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
+    version = yaml.safe_load((chart / "Chart.yaml").read_text(encoding="utf-8"))["appVersion"]
+    registry = registry or values["image"]["registry"]
+    return {service: f"{registry}/{values[service]['image']['repository']}:{version}" for service in SERVICES}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""A customer's receiver: fails its very first request, then checks signatures with the reference library.
+
+One JSON line for each request tells what it made of it.
+"""
+
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+SIGNING_KEY = Path("/signing/signing-key")
+PORT = 8481
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Answers webhooks at any path."""
+
+    protocol_version = "HTTP/1.1"
+    failures_left = 1
+
+    def do_POST(self) -> None:
+        """One webhook."""
+        body = self.rfile.read(int(self.headers.get("content-length", "0")))
+        status, verdict = self.judge(body)
+        line = {"id": self.headers.get("webhook-id"), "verdict": verdict, "body": body.decode("utf-8", "replace")}
+        sys.stdout.write(json.dumps(line) + "\n")
+        self.answer(status, verdict)
+
+    def do_GET(self) -> None:
+        """Readiness."""
+        self.answer(200, "up")
+
+    def judge(self, body: bytes) -> tuple[int, str]:
+        """Status to answer, and why."""
+        if Receiver.failures_left > 0:
+            Receiver.failures_left -= 1
+            return 503, "overloaded"
+        try:
+            Webhook(SIGNING_KEY.read_text(encoding="ascii").strip()).verify(body, dict(self.headers.items()))
+        except WebhookVerificationError as error:
+            return 401, f"rejected: {error}"
+        return 200, "verified"
+
+    def answer(self, status: int, text: str) -> None:
+        """In plain text."""
+        self.send_response(status)
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+        """Its own line says more."""
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("", PORT), Receiver).serve_forever()

@@ -1,0 +1,82 @@
+"""A customer's service: reads where and as whom from the Secret mounted at /binding, sends each event that is named on
+its command line, waits until it is delivered, and prints the timeline as one JSON line.
+"""
+
+import json
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+BINDING = Path("/binding")
+PATIENCE = 60.0  # s, for the whole of one notification
+
+
+def call(method: str, path: str, body: object = None, key: str = "") -> tuple[int, dict[str, Any]]:
+    """Status and JSON answer; status 0 when nobody answered."""
+    headers = {"Authorization": f"Bearer {secret('api-key')}", "Content-Type": "application/json"}
+    if key:
+        headers["Idempotency-Key"] = key
+    request = Request(  # noqa: S310 - the URL is the operator's
+        secret("uri") + path,
+        method=method,
+        headers=headers,
+        data=None if body is None else json.dumps(body).encode(),
+    )
+    try:
+        with urlopen(request, timeout=10) as answer:  # noqa: S310 - likewise
+            return answer.status, json.load(answer)
+    except HTTPError as error:
+        return error.code, json.load(error)
+    except (URLError, TimeoutError) as error:
+        return 0, {"detail": str(error)}
+
+
+def secret(name: str) -> str:
+    """One key of the binding."""
+    return (BINDING / name).read_text(encoding="utf-8").strip()
+
+
+def send(event: str, deadline: float) -> dict[str, Any]:
+    """What was answered. As a good client does, it repeats what was not accepted, with the same key."""
+    key = str(uuid.uuid4())
+    while True:
+        status, answer = call("POST", "/v1/notifications", {"event": event, "data": {"order": 1042}}, key)
+        if status == 202:
+            break
+        if time.monotonic() > deadline:
+            sys.exit(f"POST /v1/notifications: {status} {answer}")
+        time.sleep(0.5)
+    repeated = call("POST", "/v1/notifications", {"event": event, "data": {"order": 1042}}, key)
+    if repeated[1].get("id") != answer["id"]:
+        sys.exit(f"the same Idempotency-Key gave {answer['id']}, then {repeated}")
+    return answer
+
+
+def follow(notification: str, deadline: float) -> dict[str, Any]:
+    """The notification once it is no longer pending."""
+    while True:
+        status, answer = call("GET", f"/v1/notifications/{notification}")
+        if status == 200 and answer["status"] != "pending":
+            return answer
+        if time.monotonic() > deadline:
+            sys.exit(f"{notification} is still pending: {status} {answer}")
+        time.sleep(0.2)
+
+
+def main(events: list[str]) -> None:
+    """One line for each event."""
+    for event in events:
+        deadline = time.monotonic() + PATIENCE
+        accepted = send(event, deadline)
+        ended = follow(accepted["id"], deadline)
+        _, timeline = call("GET", f"/v1/notifications/{accepted['id']}/timeline")
+        line = {"id": accepted["id"], "event": event, "status": ended["status"], "timeline": timeline["entries"]}
+        sys.stdout.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

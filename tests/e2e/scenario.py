@@ -1,0 +1,195 @@
+"""The way of a platform engineer: install, declare, send, see it delivered and retried, look around, take it away."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.e2e.commands import Failed, get, kubectl, run, say, step
+
+ROOT = Path(__file__).parents[2]
+CHART = str(ROOT / "helm/angarium")
+RELEASE = "angarium"
+SYSTEM, SHOP = "angarium-e2e", "angarium-e2e-shop"
+PATIENCE = "180s"
+
+
+@dataclass(frozen=True)
+class Notification:
+    """What the sender pod told of one notification, and the receiver of its attempts."""
+
+    told: dict[str, Any]
+    verdicts: list[str]
+
+    @property
+    def attempts(self) -> list[tuple[int, str, str | None]]:
+        """Number, outcome and reason of each attempt in the timeline."""
+        entries = [entry for entry in self.told["timeline"] if entry["type"] == "attempt"]
+        return [(entry["number"], entry["outcome"], entry.get("reason")) for entry in entries]
+
+
+def make_namespaces() -> None:
+    """Both under the strictest Pod Security."""
+    for name in (SYSTEM, SHOP):
+        labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+        apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+
+
+def install(*arguments: str) -> None:
+    """The chart, until all its pods are ready."""
+    run("helm", "install", RELEASE, CHART, "-n", SYSTEM, "--wait", "--timeout", PATIENCE, *arguments)
+
+
+def uninstall() -> None:
+    """The release; CRDs and seal keys stay."""
+    run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", "--timeout", PATIENCE)
+
+
+def declare() -> None:
+    """examples/quickstart, until the live gateways and deliverers use it."""
+    for path in sorted((ROOT / "examples/quickstart").glob("*.yaml")):
+        for found in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            found["metadata"]["namespace"] = SHOP
+            apply(found)
+    names = [
+        name for kind in ("products", "callbacks") for name in kubectl("get", kind, "-n", SHOP, "-o", "name").split()
+    ]
+    kubectl("wait", "--for=condition=Ready", *names, "-n", SHOP, "--timeout=60s")
+
+
+def start_receiver(image: str) -> None:
+    """The Service that the example's Callback names."""
+    manifest = (Path(__file__).parent / "manifests/receiver.yaml").read_text(encoding="utf-8")
+    kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest.replace("IMAGE", image))
+    kubectl("rollout", "status", "deployment/warehouse", "-n", SHOP, f"--timeout={PATIENCE}", timeout=200)
+
+
+def send(image: str, job: str, *events: str) -> list[Notification]:
+    """From a pod that mounts the Product's Secret; one Notification for each event, which must all be delivered."""
+    text = (Path(__file__).parent / "manifests/sender.yaml").read_text(encoding="utf-8")
+    manifest = text.replace("IMAGE", image).replace("NAME", job).replace("EVENTS", ", ".join(events))
+    kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest)
+    kubectl("wait", "--for=condition=Complete", f"job/{job}", "-n", SHOP, f"--timeout={PATIENCE}", timeout=200)
+    told = [json.loads(line) for line in kubectl("logs", f"job/{job}", "-n", SHOP).splitlines()]
+    heard = [json.loads(line) for line in kubectl("logs", "deployment/warehouse", "-n", SHOP).splitlines()]
+    found = [Notification(each, verdicts_of(each["id"], heard)) for each in told]
+    for each in found:
+        expect(each.told["status"], "delivered", f"the status of {each.told['id']}")
+    return found
+
+
+def verdicts_of(notification: str, heard: list[dict[str, Any]]) -> list[str]:
+    """What the receiver made of each attempt; a delivery's id holds its notification's."""
+    body = notification.removeprefix("not_")
+    return [line["verdict"] for line in heard if line["id"].startswith(f"dlv_{body}_")]
+
+
+def apply(found: dict[str, Any]) -> None:
+    """One object."""
+    kubectl("apply", "-f", "-", stdin=json.dumps(found))
+
+
+def expect(found: object, wanted: object, what: str) -> None:
+    """Or fail, in words."""
+    if found != wanted:
+        raise Failed(f"{what}: expected {wanted!r}, found {found!r}")
+
+
+def check_no_tokens() -> None:
+    """Gateways and deliverers can't speak to Kubernetes; neither pod nor container has a token."""
+    for component in ("gateway", "deliverer"):
+        pods = get("pods", "-n", SYSTEM, "-l", f"app.kubernetes.io/component={component}")["items"]
+        expect(len(pods), 2, f"pods of the {component}")
+        for pod in pods:
+            name = pod["metadata"]["name"]
+            tokens = [volume["name"] for volume in pod["spec"]["volumes"] if "projected" in volume]
+            expect(tokens, [], f"volumes with tokens in {name}")
+            look = "import os; print(os.path.exists('/var/run/secrets/kubernetes.io'))"
+            found = kubectl("exec", "-n", SYSTEM, name, "--", "python3", "-c", look).strip()
+            expect(found, "False", f"a token in {name}")
+
+
+def check_metrics() -> None:
+    """What the deliverers count agrees with what the timelines tell."""
+    totals: dict[str, float] = {}
+    for pod in get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=deliverer")["items"]:
+        path = f"/api/v1/namespaces/{SYSTEM}/pods/{pod['metadata']['name']}:9481/proxy/metrics"
+        for line in kubectl("get", "--raw", path).splitlines():
+            if line.startswith("angarium_attempts_total{"):
+                outcome = line.split('outcome="')[1].split('"')[0]
+                totals[outcome] = totals.get(outcome, 0) + float(line.rsplit(" ", 1)[1])
+    expect(totals, {"retry": 1.0, "delivered": 2.0}, "angarium_attempts_total by outcome")
+
+
+def report_memory() -> None:
+    """Resident memory of each process, for the record."""
+    for pod in get("pods", "-n", SYSTEM)["items"]:
+        name = pod["metadata"]["name"]
+        status = kubectl("exec", "-n", SYSTEM, name, "--", "cat", "/proc/1/status", check=False)
+        resident = next((line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")), None)
+        if resident:
+            say(f"      {int(resident) / 1024:6.0f} MiB  {name}")
+
+
+def check_kept() -> None:
+    """After an uninstall the objects, and the Secrets that services use, are still there."""
+    kubectl("get", "callback/warehouse", "product/shop", "secret/shop-angarium", "-n", SHOP)
+
+
+def clean_up() -> None:
+    """All that this test may have made, whatever state it is in."""
+    run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", "--ignore-not-found", "--timeout", PATIENCE, check=False)
+    # while nobody is there who could take a finalizer off
+    kubectl("delete", "namespace", SHOP, SYSTEM, "--ignore-not-found", "--timeout=120s", timeout=150)
+    kubectl("delete", "crd", *crds(), "--ignore-not-found", "--timeout=60s")
+
+
+def crds() -> list[str]:
+    """Names of the CustomResourceDefinitions."""
+    return [f"{kind}.angarium.dev" for kind in ("products", "organizations", "callbacks")]
+
+
+def check_nothing_left() -> None:
+    """Neither in the namespaces, which are gone, nor beside them."""
+    kinds = kubectl("api-resources", "--namespaced=false", "--verbs=list", "-o", "name").split()
+    labelled = kubectl("get", ",".join(kinds), "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name").split()
+    namespaces = kubectl("get", "namespace", SYSTEM, SHOP, "--ignore-not-found", "-o", "name").split()
+    kinds_left = [name for name in kubectl("get", "crd", "-o", "name").split() if name.endswith(".angarium.dev")]
+    expect([*labelled, *namespaces, *kinds_left], [], "what is left in the cluster")
+
+
+def walk(pods_image: str, *arguments: str) -> None:
+    """From nothing to nothing."""
+    with step("namespaces with Pod Security restricted"):
+        make_namespaces()
+    with step("helm install"):
+        install(*arguments)
+    with step("examples/quickstart is Ready"):
+        declare()
+    say(kubectl("get", "angarium", "-n", SHOP).rstrip())
+    with step("a receiver that fails its first request"):
+        start_receiver(pods_image)
+    with step("two notifications from a pod with the Product's Secret"):
+        retried, smooth = send(pods_image, "sender-1", "order.paid", "order.shipped")
+    with step("the first one was retried, both were delivered and verified"):
+        expect(retried.verdicts, ["overloaded", "verified"], "what the receiver made of the first")
+        expect(retried.attempts, [(1, "retry", "http_503"), (2, "delivered", None)], "attempts in the timeline")
+        expect(smooth.verdicts, ["verified"], "what the receiver made of the second")
+    with step("gateways and deliverers have no Kubernetes token"):
+        check_no_tokens()
+    with step("metrics agree"):
+        check_metrics()
+    report_memory()
+    with step("helm uninstall leaves objects and Secrets"):
+        uninstall()
+        check_kept()
+    with step("helm install again, without a volume: records are published anew"):
+        install("--set", "valkey.persistence.enabled=false", *arguments)
+    with step("a notification with the same Secret is delivered and verified"):
+        (again,) = send(pods_image, "sender-2", "order.paid")
+        expect(again.verdicts, ["verified"], "what the receiver made of it")
+    with step("everything deleted; the operator first, and no namespace hangs"):
+        clean_up()
+    with step("nothing is left"):
+        check_nothing_left()
