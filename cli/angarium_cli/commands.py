@@ -69,7 +69,7 @@ def send(
         answer = gateway.post("/v1/notifications", body, headers)
         _show(answer, form, views.accepted)
         if follow:
-            _follow(gateway, answer["id"])
+            _follow(gateway, answer["id"], quiet=form is Format.JSON)
 
 
 def _body(fields: dict[str, str], data: str) -> bytes:
@@ -91,24 +91,25 @@ def timeline(
 ) -> None:
     """Show what happened to a notification."""
     with _gateway(url, key) as gateway:
-        if follow and form is Format.TABLE:
-            _follow(gateway, notification)
+        path = f"/v1/notifications/{quote(notification, safe='')}/timeline"
+        if form is Format.JSON or not follow:  # a script polls for itself
+            _show(gateway.get(path), form, views.timeline)
         else:
-            _show(gateway.get(f"/v1/notifications/{quote(notification, safe='')}/timeline"), form, views.timeline)
+            _follow(gateway, notification)
 
 
-def _follow(gateway: Gateway, notification: str) -> None:
-    shown = 0
+def _follow(gateway: Gateway, notification: str, *, quiet: bool = False) -> None:
+    """Wait for the end, telling what happens; exit 1 unless all was delivered."""
+    path, shown = f"/v1/notifications/{quote(notification, safe='')}", 0
     while True:
-        status = gateway.get(f"/v1/notifications/{quote(notification, safe='')}")["status"]
-        told = views.timeline(gateway.get(f"/v1/notifications/{quote(notification, safe='')}/timeline")).splitlines()
-        print(*told[shown:], sep="\n", end="\n" if told[shown:] else "", flush=True)
+        status = gateway.get(path)["status"]
+        told = views.timeline(gateway.get(f"{path}/timeline")).splitlines()
+        ended = [] if status == "pending" else [f"  {status}"]
+        for line in [] if quiet else [*told[shown:], *ended]:
+            print(line, flush=True)
         shown = len(told)
-        if status != "pending":
-            print(f"  {status}")
-            if status in {"refused", "partial"}:
-                raise typer.Exit(Exit.REFUSED)
-            return
+        if ended:
+            raise typer.Exit(Exit.REFUSED if status in {"refused", "partial"} else Exit.OK)
         time.sleep(FOLLOW_EVERY)
 
 

