@@ -71,7 +71,7 @@ class TestRequest(Request):
 class RetryRequest(Request):
     """Which deliveries to try again."""
 
-    deliveries: Annotated[tuple[DeliveryId, ...], Field(min_length=1, max_length=1000)] | None = Field(
+    deliveries: Annotated[list[DeliveryId], Field(min_length=1, max_length=1000)] | None = Field(
         default=None, description="Ids of deliveries. Default: all that were refused."
     )
 

@@ -65,4 +65,4 @@ async def queue(redis_settings: RedisSettings) -> AsyncIterator[Queue]:
 async def courier(queue: Queue) -> AsyncIterator[Courier]:
     """Stands in for a deliverer."""
     async with Consumer(queue, "courier", block=0.2) as consumer:
-        yield Courier(consumer)
+        yield Courier(queue, consumer)

@@ -1,0 +1,188 @@
+"""What callers read: one notification, its timeline, the list."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.gateway.courier import Courier
+from tests.gateway.records import callback
+from tests.gateway.running import Gateway
+
+from angarium.retries import Move
+
+
+async def read(gateway: Gateway, path: str, **query: Any) -> Any:
+    answer = await gateway.ask("GET", path, params=query)
+    assert answer.status == 200, answer.body
+    return answer.json
+
+
+async def test_one_as_it_stands(gateway: Gateway, courier: Courier) -> None:
+    posted = await gateway.post("order.paid", {"order": 1042})
+    await courier.settle(Move.RETRY, "http_503", 60.0)
+    shown = await read(gateway, posted.headers["Location"])
+    assert (shown["status"], shown["priority"], shown["data"]) == ("pending", "normal", {"order": 1042})
+    [delivery] = shown["deliveries"]
+    assert (delivery["status"], delivery["attempts"], delivery["reason"]) == ("pending", 1, "http_503")
+    assert delivery["nextAttemptAt"] > delivery["changedAt"] >= shown["createdAt"]
+
+
+@pytest.mark.parametrize(
+    ("moves", "status"),
+    [
+        ((Move.DELIVERED, Move.DELIVERED), "delivered"),
+        ((Move.REFUSED, Move.DEAD), "refused"),
+        ((Move.DELIVERED, Move.DEAD), "partial"),
+    ],
+)
+async def test_statuses_of_a_fan_out(gateway: Gateway, courier: Courier, moves: tuple[Move, Move], status: str) -> None:
+    await gateway.publish(callback("second"))
+    posted = await gateway.post("order.paid")
+    await courier.settle_each(*moves)
+    assert (await read(gateway, posted.headers["Location"]))["status"] == status
+    listed = await read(gateway, "/v1/notifications", status=status)
+    assert [each["id"] for each in listed["notifications"]] == [posted.json["id"]]
+    assert (await read(gateway, "/v1/notifications", status="pending"))["notifications"] == []
+
+
+async def test_the_timeline_tells_all_that_happened(gateway: Gateway, courier: Courier) -> None:
+    posted = await gateway.post("order.paid")
+    await courier.settle(Move.RETRY, "http_503", 0.0)
+    await courier.promote()
+    await courier.settle(Move.DELIVERED)
+    accepted, first, second = (await read(gateway, posted.headers["Location"] + "/timeline"))["entries"]
+    assert accepted == {"at": posted.json["createdAt"], "type": "accepted", "by": f"key {gateway.key.id}"}
+    assert first["at"] <= first["nextAttemptAt"] <= second["at"]
+    del first["at"], first["nextAttemptAt"], second["at"]
+    common = {"type": "attempt", "delivery": posted.json["deliveries"][0]["id"], "callback": "warehouse"}
+    body = {"body": "hello", "truncated": False}
+    assert first == common | {
+        "number": 1,
+        "outcome": "retry",
+        "reason": "http_503",
+        "durationMs": 2,
+        "response": {"status": 503} | body,
+    }
+    assert second == common | {
+        "number": 2,
+        "outcome": "delivered",
+        "durationMs": 2,
+        "response": {"status": 200} | body,
+    }
+
+
+async def test_pages_hold_each_notification_once_newest_first(gateway: Gateway) -> None:
+    posted = [(await gateway.post(f"order.n{n}")).json["id"] for n in range(7)]
+    seen, cursor = [], None
+    for size in (3, 3, 1):
+        page = await read(gateway, "/v1/notifications", limit=3, **({"cursor": cursor} if cursor else {}))
+        assert len(page["notifications"]) == size
+        seen += [each["id"] for each in page["notifications"]]
+        cursor = page["cursor"]
+    assert cursor is None
+    assert sorted(seen, reverse=True) == sorted(posted, reverse=True)
+    assert [id_[:14] for id_ in seen] == sorted([id_[:14] for id_ in posted], reverse=True)
+
+
+async def test_filters(gateway: Gateway) -> None:
+    await gateway.publish(callback("refunds", "refund.*"))
+    paid, refund = await gateway.post("order.paid"), await gateway.post("refund.made")
+
+    async def listed(**query: str) -> list[str]:
+        return [each["id"] for each in (await read(gateway, "/v1/notifications", **query))["notifications"]]
+
+    assert await listed(event="order.paid") == [paid.json["id"]]
+    for name in ("refunds", "shop/refunds", "cbk_refunds"):
+        assert await listed(callback=name) == [refund.json["id"]]
+    assert set(await listed(status="pending")) == {paid.json["id"], refund.json["id"]}
+    assert await listed(status="unmatched") == []
+    created = datetime.fromisoformat(paid.json["createdAt"])
+    assert paid.json["id"] in await listed(since=created.isoformat())
+    assert await listed(since=(datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
+    assert await listed(until=created.isoformat()) == []
+
+
+async def test_a_cursor_belongs_to_its_filters(gateway: Gateway) -> None:
+    for _ in range(3):
+        await gateway.post("order.paid")
+    cursor = (await read(gateway, "/v1/notifications", limit=1))["cursor"]
+    for query in ({"cursor": cursor, "event": "order.paid"}, {"cursor": "nonsense"}, {"cursor": "é"}):
+        answer = await gateway.ask("GET", "/v1/notifications", params=query)
+        assert answer.status == 400
+        assert answer.json["errors"][0]["parameter"] == "cursor"
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "101"}, "limit"),
+        ({"limit": "x"}, "limit"),
+        ({"status": "lost"}, "status"),
+        ({"event": "a..b"}, "event"),
+        ({"since": "yesterday"}, "since"),
+        ({"until": "2026-11-21"}, "until"),
+        ({"callback": "unheard-of"}, "callback"),
+        ({"page": "2"}, "page"),
+        ({"cursor": "x" * 300}, "cursor"),
+    ],
+)
+async def test_queries_that_are_not_valid(gateway: Gateway, query: dict[str, str], parameter: str) -> None:
+    answer = await gateway.ask("GET", "/v1/notifications", params=query)
+    assert answer.status == 422
+    assert [error["parameter"] for error in answer.json["errors"]] == [parameter]
+
+
+@pytest.mark.parametrize("id_", ["not_01K", "x", "not_" + "0" * 26, "dlv_" + "0" * 26 + "_0", "not_" + "u" * 26, "%00"])
+@pytest.mark.parametrize("what", ["", "/timeline"])
+async def test_ids_of_nothing(gateway: Gateway, id_: str, what: str) -> None:
+    assert (await gateway.ask("GET", f"/v1/notifications/{id_}{what}")).status == 404
+
+
+async def test_callbacks_as_they_are(gateway: Gateway) -> None:
+    await gateway.publish(
+        callback("asleep", suspended=True), callback("dead", disabled="gone"), callback("far", namespace="other")
+    )
+    listed = (await read(gateway, "/v1/callbacks"))["callbacks"]
+    assert [(each["name"], each["state"]) for each in listed] == [
+        ("other/far", "active"),
+        ("asleep", "suspended"),
+        ("dead", "disabled"),
+        ("warehouse", "active"),
+    ]
+    assert listed[2]["reason"] == "gone"
+    assert listed[3] == {
+        "id": "cbk_warehouse",
+        "name": "warehouse",
+        "events": ["order.*"],
+        "url": "https://example.com/hooks",
+        "suspended": False,
+        "state": "active",
+    }
+
+
+async def test_callbacks_in_pages(gateway: Gateway) -> None:
+    await gateway.publish(*[callback(f"c{n}") for n in range(5)])
+    first = await read(gateway, "/v1/callbacks", limit=4)
+    second = await read(gateway, "/v1/callbacks", limit=4, cursor=first["cursor"])
+    names = [each["name"] for each in first["callbacks"] + second["callbacks"]]
+    assert names == ["c0", "c1", "c2", "c3", "c4", "warehouse"]
+    assert second["cursor"] is None
+    assert (await gateway.ask("GET", "/v1/callbacks", params={"cursor": "é"})).status == 400
+
+
+async def test_me(gateway: Gateway) -> None:
+    assert await read(gateway, "/v1/me") == {
+        "tenant": "prd_shop",
+        "product": "shop/shop",
+        "organization": None,
+        "key": {"id": gateway.key.id},
+        "quotas": {"requestsPerSecond": None, "backlog": None},
+    }
+
+
+async def test_many_readers_at_once(gateway: Gateway) -> None:
+    posted = await gateway.post("order.paid")
+    shown = await asyncio.gather(*[read(gateway, posted.headers["Location"]) for _ in range(50)])
+    assert {each["id"] for each in shown} == {posted.json["id"]}
