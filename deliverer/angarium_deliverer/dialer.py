@@ -18,8 +18,8 @@ from typing import NamedTuple, Self
 import certifi
 import pycurl
 
+from angarium.egress import EgressPolicy
 from angarium_deliverer.curl_loop import CurlLoop
-from angarium_deliverer.egress import EgressPolicy
 from angarium_deliverer.exchange import Answer, DialError, DialReason, Exchange
 from angarium_deliverer.resolver import Resolver
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 from angarium.config import ConfigTail, Presence
+from angarium.egress import EgressPolicy
 from angarium.errors import StorageUnavailable
 from angarium.queue import Consumer, Queue
 from angarium.sealing import Sealer
@@ -14,7 +15,6 @@ from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
-from angarium_deliverer.egress import EgressPolicy
 from angarium_deliverer.janitor import Janitor
 from angarium_deliverer.loops import forever
 from angarium_deliverer.promoter import Promoter

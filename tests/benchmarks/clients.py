@@ -34,7 +34,7 @@ import pycurl
 import uvloop
 
 from angarium_deliverer.dialer import Dialer
-from angarium_deliverer.egress import EgressPolicy
+from angarium.egress import EgressPolicy
 from angarium_deliverer.exchange import Exchange
 
 BODY = b'{"type": "order.paid", "data": "' + b"x" * 990 + b'"}'

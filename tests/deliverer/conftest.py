@@ -9,8 +9,8 @@ import pytest
 import trustme
 import uvloop
 
+from angarium.egress import EgressPolicy
 from angarium_deliverer.dialer import Dialer
-from angarium_deliverer.egress import EgressPolicy
 
 LOCAL = EgressPolicy(["127.0.0.0/8", "::1/128"])
 

@@ -8,9 +8,9 @@ import pytest
 from tests.deliverer.conftest import LOCAL
 from tests.deliverer.receivers import Receiver, Request
 
+from angarium.egress import EgressPolicy
 from angarium_deliverer import resolver as resolving
 from angarium_deliverer.dialer import Dialer, DialError
-from angarium_deliverer.egress import EgressPolicy
 from angarium_deliverer.resolver import Resolver
 
 CLOSED = EgressPolicy()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from angarium_deliverer.egress import CLOSED, METADATA, EgressPolicy, Opened, carried_by
+from angarium.egress import CLOSED, METADATA, EgressPolicy, Opened, carried_by
 
 DEFAULT = EgressPolicy()
 
