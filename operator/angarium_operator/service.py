@@ -10,6 +10,7 @@ from angarium.sealing import Sealer
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
+from angarium_operator.discovery import until_served
 from angarium_operator.feed import Feed
 from angarium_operator.handlers import Informer
 from angarium_operator.kinds import watched
@@ -42,6 +43,7 @@ class Operator:
         snapshot = Snapshot(policy_of(settings))
         census = Census(queue)
         self._settings, self._probes = settings, probes
+        self._api, self._kinds = api, kinds
         self._reconciler = Reconciler(snapshot)
         concern = self._reconciler.concern
         publisher = Publisher(ConfigStore(queue.link), snapshot, concern, timedelta(seconds=settings.doubt_seconds))
@@ -63,6 +65,13 @@ class Operator:
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
         """Read everything, then the store, then begin to change things."""
         stopping = asyncio.create_task(stop.wait())
+        try:
+            if await _first(until_served(self._api, self._kinds), stopping):
+                await self._work(stopping, ready)
+        finally:
+            stopping.cancel()
+
+    async def _work(self, stopping: "asyncio.Task[Any]", ready: asyncio.Event | None) -> None:
         self._informer.start()
         try:
             if await _first(self._begin(), stopping):
@@ -70,7 +79,6 @@ class Operator:
                     ready.set()
                 await self._serve(stopping)
         finally:
-            stopping.cancel()
             await self._informer.stop()
 
     async def _begin(self) -> None:

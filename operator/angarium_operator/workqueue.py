@@ -24,6 +24,7 @@ class WorkQueue(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._count = 0
         self._failures: dict[K, int] = {}
+        self._held: dict[K, float] = {}  # not before this loop time, whatever is asked
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
@@ -36,8 +37,10 @@ class WorkQueue(Generic[K]):
 
     def add(self, key: K, delay: float = 0.0) -> None:
         """Ask for work on a key, at once or in so many seconds; the earlier of two such wishes counts."""
-        if delay > 0:
-            self._add_later(key, asyncio.get_running_loop().time() + delay)
+        now = asyncio.get_running_loop().time()
+        when = max(now + delay, self._held.get(key, now))
+        if when > now:
+            self._add_later(key, when)
         elif key in self._working:
             self._again.add(key)
         else:
@@ -46,7 +49,8 @@ class WorkQueue(Generic[K]):
             self._wake.set()
 
     def retry(self, key: K, least: float = 0.0) -> float:
-        """Ask for work on a key that failed; the seconds until then, at least `least`."""
+        """Ask for work on a key that failed; the seconds until then. Before `least` nothing else brings it back."""
+        self._held[key] = asyncio.get_running_loop().time() + least
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         wait = min(FIRST_WAIT * 2.0 ** min(failures - 1, 10), LONGEST_WAIT)
         wait = max(wait * random.uniform(0.8, 1.2), least)  # noqa: S311 - it only spreads the load
@@ -56,6 +60,7 @@ class WorkQueue(Generic[K]):
     def forget(self, key: K) -> None:
         """The key's work went well: its next failure is a first one."""
         self._failures.pop(key, None)
+        self._held.pop(key, None)
 
     async def get(self) -> K:
         """The next key; nobody else gets it until it is done."""
