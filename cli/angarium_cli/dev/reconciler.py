@@ -126,7 +126,7 @@ class Reconciler:
         for _ in range(MOST_ROUNDS):
             due, self._due = self._due, set()
             try:
-                if not due or not await self._carry_out({key: self._plan(key) for key in due}):
+                if not due or not await self._carry_out({key: self._plan(key) for key in sorted(due)}):
                     return
             except BaseException:
                 self._due |= due

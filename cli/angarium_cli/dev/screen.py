@@ -27,9 +27,13 @@ def condition(resource: Object) -> Condition | None:
     return next((each for each in resource.status.conditions if each.type == "Ready"), None)
 
 
-def object_line(key: Key, resource: Object, secrets: Path, width: int) -> str:
+def name_of(key: Key, *, several: bool) -> str:
+    """`callback/warehouse`, and of which namespace where there are several."""
+    return f"{key.namespace}: {key.kind}/{key.name}" if several else f"{key.kind}/{key.name}"
+
+
+def object_line(name: str, resource: Object, secrets: Path) -> str:
     """`callback/warehouse      Ready   order.*  → http://127.0.0.1:8481/hooks`"""
-    name = f"{key.kind}/{key.name}".ljust(width)
     state = condition(resource)
     if state is None or state.status != "True":
         why = f"{state.reason}: {state.message}" if state else "not looked at yet"

@@ -70,10 +70,10 @@ class SecretFiles:
 
     def folder(self, namespace: str, name: str) -> Path:
         """Where a Secret is; the second of a name, in another namespace, has that in its folder's name."""
-        plain = self.root / name
+        plain, other = self.root / name, self.root / f"{name}.{namespace}"
         about = _about(plain)
         taken = about is not None and about["namespace"] != namespace
-        return self.root / f"{name}.{namespace}" if taken else plain
+        return other if taken or _about(other) is not None else plain
 
 
 def _about(folder: Path) -> dict[str, Any] | None:

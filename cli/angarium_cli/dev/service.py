@@ -141,13 +141,15 @@ class Dev:
 
     def _tell(self, *, all_of_it: bool = False) -> None:
         """A line for each object that is new, or that something else is true of than what was told last."""
-        names = [f"{key.kind}/{key.name}" for key in self.objects.by_key]
+        several = len({key.namespace for key in self.objects.by_key}) > 1
+        names = {key: screen.name_of(key, several=several) for key in self.objects.by_key}
+        width = max(22, *map(len, names.values()), 0)
         for key in sorted(self.objects.by_key, key=lambda key: (ORDER.index(key.kind), key)):
             resource = self.objects.by_key[key]
             if self._passing(key) and not all_of_it:
                 continue
             folder = self.secrets.folder(*secret_name(resource))
-            line = screen.object_line(key, resource, folder, max(22, *map(len, names)))
+            line = screen.object_line(names[key].ljust(width), resource, folder)
             known = (resource.metadata.generation, line)
             if self._told.get(key) != known:
                 self._told[key] = known
