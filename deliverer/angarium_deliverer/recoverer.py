@@ -7,6 +7,7 @@ from angarium.config import Presence
 from angarium.queue import Consumer, Entry
 
 PAUSE = 0.5  # s
+MOST_HELD = 5000  # entries that a consumer can hold: more than it can have slots
 OWN_EVERY = 15.0  # s
 OWN_IDLE = 10.0  # s that an entry of ours may be held unknown
 
@@ -25,7 +26,7 @@ class Recoverer:
     async def own(self, idle: float = 0.0) -> None:
         """Take up what this consumer's name holds and this process does not know of (a restart, a lost reply)."""
         self._own_at = asyncio.get_running_loop().time()
-        await self._dispatch(await self._consumer.claim(self._consumer.name, 10_000, idle))
+        await self._dispatch(await self._consumer.claim(self._consumer.name, MOST_HELD, idle))
 
     async def step(self) -> float:
         """One round."""

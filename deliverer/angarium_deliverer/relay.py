@@ -20,6 +20,7 @@ from angarium_deliverer import journal
 from angarium_deliverer.channels import Channel
 from angarium_deliverer.directory import Directory, Subscriber
 from angarium_deliverer.promoter import Promoter
+from angarium_deliverer.recoverer import MOST_HELD
 
 T = TypeVar("T")
 
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 MOST_RECOVERIES = 5  # a delivery that took this many deliverers with it is dead
 UNKNOWN_CALLBACK_PAUSE = 1.0  # s
 REDIS_AWAY_PAUSE = 0.2  # s
+LARGEST_READ = 256  # entries begun by one script: Redis serves nobody else meanwhile
 ONCE = RetryPolicy(schedule=())
 
 
@@ -57,7 +59,7 @@ class Relay:
         if self.free() <= 0:
             await self._one_freed()
             return 0.0
-        entries = await self._consumer.read(self.free())
+        entries = await self._consumer.read(min(self.free(), LARGEST_READ))
         if not entries:
             if self.free() < self._widest_wait and self._held:
                 await self._one_freed()

@@ -62,3 +62,15 @@ async def test_accept_fail_retry_deliver(redis_settings: RedisSettings) -> None:
             assert await other.settle(Settlement(restarted, Move.DELIVERED)) == 0.0
         counters = (await Census(queue).backlog()).counters
         assert counters["accepted"] == counters["delivered"] + counters.get("refused", 0) + counters.get("dead", 0) == 2
+
+
+async def test_a_fan_out_to_thousands_is_stored_and_read_whole(redis_settings: RedisSettings) -> None:
+    async with Queue(redis_settings) as queue:
+        wide = notification(Intake(queue), 5000)
+        await Intake(queue).enqueue(wide)
+        ledger = Ledger(queue)
+        stored = await ledger.get(wide.id)
+        assert stored is not None
+        assert len(stored.deliveries) == 5000
+        [listed] = (await ledger.page("prd_a", Filters(), 10)).items
+        assert listed.deliveries == stored.deliveries

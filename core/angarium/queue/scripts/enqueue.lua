@@ -31,7 +31,9 @@ for i = 1, count do
   fields[#fields + 1] = i - 1
   fields[#fields + 1] = string.format('waiting 0 %d %d 0 0 0 -', due > now and due or now, now)
 end
-redis.call('HSET', KEYS[1], unpack(fields))
+for i = 1, #fields, 1000 do -- Lua's stack takes no more than some thousand values
+  redis.call('HSET', KEYS[1], unpack(fields, i, math.min(i + 999, #fields)))
+end
 if ARGV[7] ~= '' then redis.call('SET', KEYS[2], id .. ' ' .. ARGV[7], 'EX', ARGV[8]) end
 redis.call('ZADD', KEYS[5], 0, id)
 redis.call('HINCRBY', KEYS[3], 'notifications', 1)

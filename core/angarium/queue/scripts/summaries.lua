@@ -11,10 +11,10 @@ for i, key in ipairs(KEYS) do
   if head[1] then
     results[i][1] = head[1]
     local size = tonumber(head[2])
-    if size > 0 then
+    for first = 0, size - 1, 1000 do -- Lua's stack takes no more than some thousand values
       local indices = {}
-      for n = 1, size do indices[n] = n - 1 end
-      for n, state in ipairs(redis.call('HMGET', key, unpack(indices))) do results[i][n + 1] = state end
+      for n = first, math.min(first + 999, size - 1) do indices[#indices + 1] = n end
+      for n, state in ipairs(redis.call('HMGET', key, unpack(indices))) do results[i][first + n + 1] = state end
     end
   end
 end
