@@ -134,7 +134,7 @@ class Relay:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         for entry in await self._consumer.claim(
-            self._consumer.name, 10_000
+            self._consumer.name, MOST_HELD
         ):  # read, or on its way, when reading stopped
             await self._consumer.release(entry, Release.LANE, claim="*")
 
