@@ -22,7 +22,7 @@ EXPECTED_TIME = "must be a time with an offset, like 2026-11-21T08:00:00Z"
 def _instant(value: Any) -> int:
     if not isinstance(value, str):
         raise ValueError(EXPECTED_TIME)  # noqa: TRY004 - pydantic takes a ValueError for the caller's fault
-    return parse_instant(value)
+    return max(1, parse_instant(value))  # ids begin with milliseconds since 1970
 
 
 def _within_reach(ms: int) -> int:

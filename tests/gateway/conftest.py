@@ -13,7 +13,8 @@ from tests.gateway.running import Gateway, Start, running
 from angarium import apikeys
 from angarium.config import ConfigStore
 from angarium.link import Link
-from angarium.queue import Consumer, Queue
+from angarium.notifications import Notification
+from angarium.queue import Accepted, Consumer, Intake, Queue
 from angarium.settings import RedisSettings
 
 
@@ -66,3 +67,17 @@ async def courier(queue: Queue) -> AsyncIterator[Courier]:
     """Stands in for a deliverer."""
     async with Consumer(queue, "courier", block=0.2) as consumer:
         yield Courier(queue, consumer)
+
+
+@pytest.fixture
+def accepting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Ids of the notifications that gateways have begun to store."""
+    begun: list[str] = []
+    enqueue = Intake.enqueue
+
+    async def noted(self: Intake, notification: Notification, *more: Any) -> Accepted:
+        begun.append(notification.id)
+        return await enqueue(self, notification, *more)
+
+    monkeypatch.setattr(Intake, "enqueue", noted)
+    return begun

@@ -101,6 +101,8 @@ async def test_filters(gateway: Gateway) -> None:
     assert paid.json["id"] in await listed(since=created.isoformat())
     assert await listed(since=(datetime.now(UTC) + timedelta(hours=1)).isoformat()) == []
     assert await listed(until=created.isoformat()) == []
+    assert len(await listed(since="0001-01-01T00:00:00Z")) == 2
+    assert await listed(until="0001-01-01T00:00:00Z") == []
 
 
 async def test_a_cursor_belongs_to_its_filters(gateway: Gateway) -> None:
