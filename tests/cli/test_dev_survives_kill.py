@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 import orjson
-from tests.cli.dev_process import Receiver, angarium, callback, end_leftover, product
+from tests.cli.dev_process import PATIENCE, Receiver, angarium, callback, end_leftover, product
 
 COUNT = 1000
 SENDERS = 20
@@ -76,5 +76,7 @@ async def test_valkey_killed_alone_is_started_again_with_its_data(folder: Path, 
         await dev.says("attempt 1  retry")
         end_leftover(folder)
         await receiver.has(1)
-        assert await send(session, dev.api_key, 2)
+        async with asyncio.timeout(PATIENCE):
+            while await send(session, dev.api_key, 2) is None:  # the gateway has yet to see that it is back
+                assert dev.process.returncode is None
         await receiver.has(2)
