@@ -1,0 +1,124 @@
+"""Values: wrong ones are refused in words, and each one does what its comment says."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from tests.chart.objects import CHART, Render, container, environment, of_kind, one, pods
+
+Refused = Callable[[dict[str, Any]], str]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"gatway": {}}, "additional properties 'gatway' not allowed"),
+        ({"gateway": {"replica": 3}}, "additional properties 'replica' not allowed"),
+        ({"gateway": {"replicas": "3"}}, "got string, want integer"),
+        ({"gateway": {"image": {"digest": "sha256:abc"}}}, "/gateway/image/digest"),
+        ({"gateway": {"url": "notify.example.com"}}, "/gateway/url"),
+        ({"deliverer": {"slots": 0}}, "/deliverer/slots"),
+        ({"egress": {"allowedCIDRs": ["10.0.0.1"]}}, "/egress/allowedCIDRs/0"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+        ({"logLevel": "trace"}, "/logLevel"),
+        ({"redis": {"url": "http://redis"}}, "/redis/url"),
+        ({"valkey": {"maxMemory": "512Mi"}}, "/valkey/maxMemory"),
+        ({"watchNamespaces": ["Shop"]}, "/watchNamespaces/0"),
+        ({"deliverer": {"drainSeconds": 60}}, "terminationGracePeriodSeconds must be more than deliverer.drainSeconds"),
+        ({"valkey": {"enabled": False}}, "Angarium needs Redis or Valkey: set redis.url"),
+        ({"redis": {"url": "redis://a", "existingSecret": {"name": "b"}}}, "set one of redis.url and"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_wrong_values_are_refused(refused: Refused, values: dict[str, Any], words: str) -> None:
+    """The message names the value."""
+    assert words in refused(values)
+
+
+def test_defaults_are_whole(chart: Any) -> None:
+    """values.yaml and the schema know the same values; `global` is for charts that hold this one."""
+    chart.validate_schema(chart.values)
+    assert set(_paths(chart.values)) == set(_known(chart.schema, chart.schema)) - {"global"}
+
+
+def test_every_value_is_explained() -> None:
+    """A comment stands above each one, if only that of its group."""
+    lines = (CHART / "values.yaml").read_text("utf-8").splitlines()
+    leaves = [(above, line) for above, line in pairwise(lines) if re.match(r" *\w+: \S", line) and "- {" not in line]
+    bare = [line for above, line in leaves if "#" not in above and not re.match(r" +(requests|limits): ", line)]
+    assert bare == []
+
+
+def test_pods_are_placed_and_marked_as_told(render: Render) -> None:
+    """The values that pods take as they are."""
+    told = {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "spot", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "high",
+    }
+    marks = {"podLabels": {"team": "a"}, "podAnnotations": {"note": "b"}, "resources": {"limits": {"memory": "1Gi"}}}
+    components = ("gateway", "deliverer", "operator", "valkey")
+    objects = render({**{each: {**told, **marks} for each in components}, "imagePullSecrets": [{"name": "registry"}]})
+    for component, pod in pods(objects).items():
+        assert {key: pod["spec"][key] for key in told} == told, component
+        assert pod["metadata"]["labels"]["team"] == "a"
+        assert pod["metadata"]["annotations"]["note"] == "b"
+        assert container(pod)["resources"]["limits"] == {"memory": "1Gi"}
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_extra_environment_and_egress(render: Render) -> None:
+    """They reach the processes that read them."""
+    objects = render(
+        {
+            "egress": {"allowedCIDRs": ["10.1.0.0/16", "fd00::/8"], "deniedCIDRs": ["10.1.2.0/24"]},
+            "gateway": {"extraEnv": [{"name": "ANGARIUM_GATEWAY_BODY_TIMEOUT", "value": "30"}]},
+        }
+    )
+    found = pods(objects)
+    assert environment(found["gateway"])["ANGARIUM_GATEWAY_BODY_TIMEOUT"] == "30"
+    for component in ("deliverer", "operator"):
+        assert environment(found[component])["ANGARIUM_EGRESS_ALLOWED_CIDRS"] == "10.1.0.0/16,fd00::/8"
+    assert environment(found["deliverer"])["ANGARIUM_EGRESS_DENIED_CIDRS"] == "10.1.2.0/24"
+
+
+def test_names_can_be_chosen(chart: Any, render: Render) -> None:
+    """And a release of another name shows in each of them."""
+    one(render({"fullnameOverride": "courier"}), "Deployment", "courier-gateway")
+    assert (
+        "name: blue-angarium-gateway"
+        in chart.render({}, name="blue", namespace="x")["angarium/templates/gateway/service.yaml"]
+    )
+
+
+def test_pods_are_scraped_only_when_asked(render: Render, defaults: list[dict[str, Any]]) -> None:
+    """A PodMonitor needs its own CRD."""
+    assert of_kind(defaults, "PodMonitor") == []
+    (monitor,) = of_kind(
+        render({"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "p"}}}}), "PodMonitor"
+    )
+    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == "probes"
+    assert monitor["metadata"]["labels"]["release"] == "p"
+
+
+def _paths(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Groups are gone into; maps that are free in form end a path."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value and key not in ("requests", "limits"):
+            yield from _paths(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
+def _known(schema: dict[str, Any], root: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for key, each in schema["properties"].items():
+        found = root["definitions"][each["$ref"].rsplit("/", 1)[1]] if "$ref" in each else each
+        if key == "claims":
+            continue
+        if "properties" in found:
+            yield from _known(found, root, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
