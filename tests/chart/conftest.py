@@ -1,20 +1,19 @@
 """The chart as Helm itself renders it, in process, without a cluster."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tests.chart.objects import CHART, Objects, Render
 
-CHART = Path(__file__).parents[2] / "helm/angarium"
-Objects = list[dict[str, Any]]
-Render = Callable[..., Objects]
+MISSING = "helm-python-sdk isn't installed (it has no wheel for macOS on Intel): the chart isn't tested"
 
-# The wheel isn't built for every platform (none for macOS on Intel).
-helm = pytest.importorskip(
-    "helm_python", reason="helm-python-sdk has no wheel for this platform: the chart isn't tested"
-)
+
+@pytest.fixture(scope="session")
+def helm() -> Any:
+    """The module that holds Helm."""
+    return pytest.importorskip("helm_python", reason=MISSING)
 
 
 @pytest.fixture(scope="session")
