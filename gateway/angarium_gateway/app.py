@@ -39,7 +39,7 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     app.cleanup_ctx.append(_storage)
     for endpoint in ENDPOINTS:
         add = app.router.add_get if endpoint.method == "GET" else app.router.add_post  # HEAD comes with GET
-        add(endpoint.path, guarded(endpoint.serve))
+        add(endpoint.path, guarded(endpoint.serve, needs_storage=endpoint.needs_storage))
     app.router.add_get("/healthz", about.healthz)
     app.router.add_get("/readyz", about.readyz)
     add_pages(app)

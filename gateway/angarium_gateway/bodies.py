@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from angarium_gateway.problems import MALFORMED, MEDIA_TYPE, SLOW, TOO_LARGE, Problem, invalid
+from angarium_gateway.problems import BAD_REQUEST, MALFORMED, MEDIA_TYPE, SLOW, TOO_LARGE, Problem, invalid
 
 LARGEST = 256 * 1024  # bytes
 MOST_MEMBERS = 32
@@ -47,6 +47,8 @@ async def read_body(request: web.Request, patience: float) -> bytes:
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large() from error
+    except (ConnectionError, web.RequestPayloadError) as error:  # the caller has gone, or it can't be decompressed
+        raise Problem(BAD_REQUEST, "the body could not be read", headers={"Connection": "close"}) from error
     except TimeoutError as error:
         detail = f"the body must arrive within {patience:g} s"
         raise Problem(SLOW, detail, headers={"Connection": "close"}) from error

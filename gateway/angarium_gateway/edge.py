@@ -18,8 +18,18 @@ from prometheus_client import Counter, Histogram
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
 from angarium_gateway.auth import Caller, authenticate
-from angarium_gateway.keys import DIRECTORY, FIELDS, LIMITS, REQUEST_ID, STOP, VITALS
-from angarium_gateway.problems import BAD_REQUEST, BY_STATUS, INTERNAL, METHOD, NOT_FOUND, Problem, full, unavailable
+from angarium_gateway.keys import DIRECTORY, FIELDS, LIMITS, REQUEST_ID, STOP, TAIL, VITALS
+from angarium_gateway.problems import (
+    BAD_REQUEST,
+    BY_STATUS,
+    INTERNAL,
+    METHOD,
+    NOT_FOUND,
+    UNCONFIGURED,
+    Problem,
+    full,
+    unavailable,
+)
 
 log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
@@ -28,14 +38,17 @@ ACCEPTS = ("POST", "/v1/notifications")  # the one route whose refusals are reje
 Serve = Callable[[web.Request, Caller], Awaitable[web.Response]]
 
 
-def guarded(serve: Serve) -> Handler:
-    """For callers with a key, as often as their tenant may ask, while storage is there."""
+def guarded(serve: Serve, *, needs_storage: bool) -> Handler:
+    """For callers with a key, as often as their tenant may ask; and while storage is there, where it is needed."""
 
     async def handler(request: web.Request) -> web.Response:
         app = request.app
+        if not app[TAIL].epoch:  # else a caller would be told that its key is wrong
+            raise Problem(UNCONFIGURED, "the operator has not published any yet", headers={"Retry-After": "5"})
         caller = authenticate(app[DIRECTORY], request.headers)
         request[FIELDS] = app[LIMITS].admit(caller.tenant)
-        app[VITALS].require_storage()
+        if needs_storage:
+            app[VITALS].require_storage()
         return await serve(request, caller)
 
     return handler
@@ -84,8 +97,6 @@ def _problem(error: Exception, request: web.Request) -> Problem:
             return Problem(NOT_FOUND, "there is nothing at this path; see /openapi.json")
         case web.HTTPException() if error.status < 500:
             return Problem(BY_STATUS.get(error.status, BAD_REQUEST))
-        case web.RequestPayloadError():
-            return Problem(BAD_REQUEST, "the body could not be read", headers={"Connection": "close"})
         case _:
             log.error(
                 "a request failed", exc_info=error, extra={"request": request[REQUEST_ID], "path": request.path[:200]}

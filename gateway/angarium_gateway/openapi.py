@@ -11,7 +11,7 @@ from angarium import __version__
 from angarium_gateway.problems import Kind
 from angarium_gateway.requests import Request
 from angarium_gateway.responses import Health, ProblemDocument
-from angarium_gateway.routes import ENDPOINTS, GUARD, Endpoint
+from angarium_gateway.routes import ENDPOINTS, Endpoint
 
 Document = dict[str, Any]
 REFERENCE = "#/components/schemas/{model}"
@@ -71,7 +71,7 @@ def _operation(endpoint: Endpoint) -> Document:
                 "headers": _headers(endpoint.answer_headers | COMMON_HEADERS),
                 "content": {"application/json": {"schema": _reference(endpoint.answer)}},
             },
-            **_refusals((*GUARD, *endpoint.refusals)),
+            **_refusals(endpoint.problems),
         },
     }
     if endpoint.body:

@@ -49,6 +49,7 @@ RATE = Kind(429, "rate-limited", "Too many requests")
 BACKLOG = Kind(429, "backlog-full", "Too many deliveries wait")
 INTERNAL = Kind(500, "internal", "Something went wrong here")
 UNAVAILABLE = Kind(503, "storage-unavailable", "Storage is unavailable")
+UNCONFIGURED = Kind(503, "not-configured", "No configuration has been published yet")
 FULL = Kind(503, "storage-full", "Storage is full")
 UNDECIDED = Kind(504, "test-undecided", "The test was not delivered in time")
 

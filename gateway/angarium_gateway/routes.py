@@ -9,7 +9,7 @@ from angarium_gateway.edge import Serve
 from angarium_gateway.handlers import about, accept, callbacks, reading, retrying, testing
 from angarium_gateway.problems import Kind
 
-GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNAVAILABLE, problems.INTERNAL)
+GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.INTERNAL)
 BODY = (problems.MALFORMED, problems.SLOW, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.INVALID)
 
 
@@ -31,6 +31,12 @@ class Endpoint:
     request_headers: dict[str, str] = field(default_factory=dict)
     answer_headers: dict[str, str] = field(default_factory=dict)
     refusals: tuple[Kind, ...] = ()
+    needs_storage: bool = True  # else it is answered from memory, also while Redis is away
+
+    @property
+    def problems(self) -> tuple[Kind, ...]:
+        """All that it may refuse with."""
+        return (*GUARD, *((problems.UNAVAILABLE,) if self.needs_storage else ()), *self.refusals)
 
 
 ENDPOINTS = (
@@ -112,6 +118,7 @@ ENDPOINTS = (
         responses.CallbackPage,
         "Callbacks",
         query=requests.CallbacksQuery,
+        needs_storage=False,
         refusals=(problems.INVALID_CURSOR, problems.INVALID),
     ),
     Endpoint(
@@ -132,5 +139,5 @@ ENDPOINTS = (
             problems.UNDECIDED,
         ),
     ),
-    Endpoint("GET", "/v1/me", about.me, "Who this key speaks for", responses.Me, "You"),
+    Endpoint("GET", "/v1/me", about.me, "Who this key speaks for", responses.Me, "You", needs_storage=False),
 )

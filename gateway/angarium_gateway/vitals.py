@@ -65,6 +65,7 @@ class Vitals:
         memory, store, pods = await asyncio.gather(
             self._census.memory_ratio(), self._store.state(), read_live(self._queue.link, self._queue.prefix)
         )
+        self._away_since = None
         self.memory_ratio = memory
         self.gateways = max(1, sum(pod.role == "gateway" for pod in pods))
         metrics.REDIS_UP.set(1)

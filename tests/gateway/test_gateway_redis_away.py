@@ -158,5 +158,14 @@ async def test_config_is_kept_while_redis_is_away(cut_off: Gateway, proxy: Proxy
     async with asyncio.timeout(10):
         while await ready(cut_off) != 503:
             await asyncio.sleep(0.02)
-    other = await cut_off.ask("GET", "/v1/me", headers={"Authorization": "Bearer nonsense"})
-    assert other.status == 401  # still told from memory, and apart from 503
+    assert (await cut_off.ask("GET", "/v1/me")).status == 200
+    assert len((await cut_off.ask("GET", "/v1/callbacks")).json["callbacks"]) == 1
+    assert (await cut_off.ask("GET", "/v1/me", headers={"Authorization": "Bearer nonsense"})).status == 401
+
+
+async def test_before_any_config_was_published_no_key_is_called_wrong(start: Start) -> None:
+    one = await start()
+    answer = await one.post("order.paid")
+    assert answer.status == 503
+    assert answer.json["type"].endswith("/not-configured")
+    assert answer.headers["Retry-After"] == "5"

@@ -1,5 +1,6 @@
 """What is not accepted: each with its status, its problem document and its place in the request."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -242,6 +243,24 @@ async def test_a_failure_within_says_nothing_of_itself(gateway: Gateway, queue: 
         "status": 500,
         "detail": "it was logged under this requestId",
     }
+
+
+async def test_a_caller_that_hangs_up_is_no_failure_of_ours(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    def hung_up() -> float:
+        labels = {"route": "POST /v1/notifications", "code": "400"}
+        return REGISTRY.get_sample_value("angarium_requests_total", labels) or 0.0
+
+    before = hung_up()
+    _, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.gateway_port)
+    head = f"POST /v1/notifications HTTP/1.1\r\nHost: a\r\nX-API-Key: {gateway.key.text}\r\nContent-Length: 10\r\n"
+    writer.write(f"{head}Content-Type: application/json\r\n\r\nhalf".encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(10):
+        while hung_up() == before:
+            await asyncio.sleep(0.01)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_compressed_body_is_bounded_by_what_it_unfolds_to(gateway: Gateway) -> None:
