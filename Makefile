@@ -11,7 +11,7 @@ help: ## this list
 
 $(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Angarium needs Python 3.11 or newer (make PYTHON=/path/to/python3)"; exit 1; }
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { echo "python3 -m venv failed: on Debian, apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv .venv || { rm -rf .venv; echo "python3 -m venv failed: on Debian, apt install python3-venv"; exit 1; }
 	@echo "setting up .venv (once, about a minute)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -49,6 +49,9 @@ lock: ## pin all dependencies again (needs uv)
 	@for extra in dev operator gateway deliverer; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	@for pair in 'hatchling requirements/build.txt' 'standardwebhooks tests/e2e/pods/requirements.txt'; do set -- $$pair; \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --constraint requirements/dev.txt - -o $$2 <<< $$1; done
 
 clean: ## forget .venv and all that was built
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -140,7 +140,10 @@ def check_kept() -> None:
 def clean_up() -> None:
     """All that this test may have made, whatever state it is in."""
     run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", "--ignore-not-found", "--timeout", PATIENCE, check=False)
-    # while nobody is there who could take a finalizer off
+    # A namespace with a pod that ends slowly is looked at again only after half of that pod's grace period.
+    pods = ("pod", "-n", SYSTEM, "-l", f"app.kubernetes.io/instance={RELEASE}")
+    kubectl("wait", "--for=delete", *pods, "--timeout=70s", check=False)
+    # Nobody is there now who could take a finalizer off.
     kubectl("delete", "namespace", SHOP, SYSTEM, "--ignore-not-found", "--timeout=120s", timeout=150)
     kubectl("delete", "crd", *crds(), "--ignore-not-found", "--timeout=60s")
 
