@@ -33,8 +33,8 @@ import certifi
 import pycurl
 import uvloop
 
-from angarium_deliverer.dialer import Dialer
 from angarium.egress import EgressPolicy
+from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.exchange import Exchange
 
 BODY = b'{"type": "order.paid", "data": "' + b"x" * 990 + b'"}'

@@ -62,9 +62,7 @@ def resident_mib(pid: int) -> float:
 
 async def publish(url: str, key: apikeys.ApiKey) -> None:
     """A product with ten callbacks, one of which hears of order.*; returns once the gateway works with them."""
-    shop = ProductRecord(
-        namespace="shop", name="shop", id="prd_shop", keys=(KeyRecord(id=key.id, sha256=key.sha256),)
-    )
+    shop = ProductRecord(namespace="shop", name="shop", id="prd_shop", keys=(KeyRecord(id=key.id, sha256=key.sha256),))
     callbacks = [
         CallbackRecord(
             namespace="shop", name=f"c{n}", id=f"cbk_{n}", tenant="prd_shop", product_id="prd_shop",
@@ -85,7 +83,7 @@ def load(port: int, key: apikeys.ApiKey, seconds: int, connections: int, label: 
         script.write(SCRIPT % (key.text, label))
         script.flush()
         printed = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, f"http://127.0.0.1:{port}"],  # noqa: S607 - wrk from the PATH
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script.name, f"http://127.0.0.1:{port}"],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
     counts = printed.rpartition("answered ")[2].split()
