@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
@@ -35,7 +36,7 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     app[keys.DIRECTORY] = Directory()
     app[keys.TAIL] = ConfigTail(settings.redis)
     app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
-    app[keys.IN_PROGRESS] = InProgress()
+    app[keys.IN_PROGRESS], app[keys.TESTS] = InProgress(), Counter()
     app.cleanup_ctx.append(_storage)
     for endpoint in ENDPOINTS:
         add = app.router.add_get if endpoint.method == "GET" else app.router.add_post  # HEAD comes with GET

@@ -1,6 +1,7 @@
 """What handlers find in the application, by typed key."""
 
 import asyncio
+from collections import Counter
 
 from aiohttp import web
 
@@ -23,6 +24,7 @@ LEDGER = web.AppKey("LEDGER", Ledger)
 VITALS = web.AppKey("VITALS", Vitals)
 LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
+TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

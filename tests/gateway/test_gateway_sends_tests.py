@@ -99,6 +99,15 @@ async def test_the_backlog_quota_holds_for_tests_too(gateway: Gateway) -> None:
     assert (await gateway.ask("POST", PATH)).status == 429
 
 
+async def test_only_so_many_may_wait(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, courier: Courier) -> None:
+    monkeypatch.setattr(testing, "MOST_TESTS", 1)
+    asked = [asyncio.create_task(gateway.ask("POST", PATH)) for _ in range(2)]
+    done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    assert [task.result().status for task in done] == [429]
+    await courier.settle(Move.DELIVERED)
+    assert sorted([(await task).status for task in asked]) == [200, 429]
+
+
 async def test_tests_do_not_count_as_accepted(gateway: Gateway, courier: Courier) -> None:
     labels = {"product": "shop/shop", "priority": "high"}
     before = REGISTRY.get_sample_value("angarium_notifications_accepted_total", labels) or 0

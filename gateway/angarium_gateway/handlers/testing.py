@@ -5,6 +5,9 @@ signature. It differs in one thing: it has a single attempt.
 """
 
 import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -18,32 +21,39 @@ from angarium_gateway.auth import Caller
 from angarium_gateway.bodies import read_optional_data
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import now_ms
-from angarium_gateway.keys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, VITALS
-from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, UNDECIDED, Problem
+from angarium_gateway.keys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, TESTS, VITALS
+from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, RATE, UNDECIDED, Problem
 from angarium_gateway.requests import TestRequest, read_members
 
 EVENT = "angarium.test"
 DATA = orjson.dumps({"test": True})
 MARGIN = 10.0  # s beyond the callback's time-out that a deliverer has to take it
+MOST_TESTS = 16  # of one tenant that this gateway waits for at a time: each looks into Redis again and again
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25  # s between looks
 
 
 async def test(request: web.Request, caller: Caller) -> web.Response:
     """200 with the outcome, good or bad; 504 when there was none in time."""
-    members, data = await read_optional_data(request, request.app[SETTINGS].gateway_body_timeout)
+    app = request.app
+    members, data = await read_optional_data(request, app[SETTINGS].gateway_body_timeout)
     read_members(TestRequest, members)
     record = _testable(request, caller)
-    request.app[VITALS].require_room()
+    app[VITALS].require_room()
     notification = _compose(request, caller, record, DATA if data is None else data)
-    try:
-        await request.app[INTAKE].enqueue(notification, None, caller.tenant.backlog, caller.tenant.weight)
-    except BacklogFull:
-        raise Problem(BACKLOG, "too many deliveries wait", headers={"Retry-After": "5"}) from None
-    stored = await _outcome(request.app, notification.id, record.timeout_s + MARGIN)
+    with _one_more(app[TESTS], caller.tenant.id):
+        await _store(app, notification, caller)
+        stored = await _outcome(app, notification.id, record.timeout_s + MARGIN)
     if stored is None:
         detail = f"no deliverer has finished it yet; see /v1/notifications/{notification.id}/timeline"
         raise Problem(UNDECIDED, detail, notification=notification.id)
-    return render.json_response(await _result(request.app, stored, caller))
+    return render.json_response(await _result(app, stored, caller))
+
+
+async def _store(app: web.Application, notification: Notification, caller: Caller) -> None:
+    try:
+        await app[INTAKE].enqueue(notification, None, caller.tenant.backlog, caller.tenant.weight)
+    except BacklogFull:
+        raise Problem(BACKLOG, "too many deliveries wait", headers={"Retry-After": "5"}) from None
 
 
 def _testable(request: web.Request, caller: Caller) -> CallbackRecord:
@@ -74,6 +84,20 @@ def _compose(request: web.Request, caller: Caller, record: CallbackRecord, data:
         test=True,
         config_revision=app[TAIL].revision,
     )
+
+
+@contextmanager
+def _one_more(waiting: Counter[str], tenant: str) -> Iterator[None]:
+    """While the body runs, one more of the tenant's tests waits; raises a Problem where enough do."""
+    if waiting[tenant] >= MOST_TESTS:
+        raise Problem(RATE, f"at most {MOST_TESTS} tests may wait at a time", headers={"Retry-After": "1"})
+    waiting[tenant] += 1
+    try:
+        yield
+    finally:
+        waiting[tenant] -= 1
+        if not waiting[tenant]:
+            del waiting[tenant]
 
 
 async def _outcome(app: web.Application, notification: str, seconds: float) -> Stored | None:
