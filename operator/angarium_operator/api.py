@@ -96,6 +96,10 @@ class Api:
                 return items, int(metadata["resourceVersion"])
             query["continue"] = metadata["continue"]
 
+    async def first(self, kind: Kind, namespace: str = "") -> None:
+        """See whether the kind is served to us."""
+        await self.request("list", "GET", kind.path(namespace), query={"limit": "1"})
+
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """One object."""
         return await self.request("get", "GET", kind.path(namespace, name))

@@ -10,12 +10,11 @@ broken is in no event, and only a comparison with a list of our own finds it.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -25,8 +24,10 @@ from kubernetes.aio.client.api_client import ApiClient
 from angarium.telemetry.metrics import API_REQUESTS
 from angarium_operator.api import connect
 from angarium_operator.kinds import Kind
+from angarium_operator.streams import Stream, check, watched
 
 log = logging.getLogger(__name__)
+LONGEST_STOP = 10  # s
 GRACE = 0.1  # s: aiohttp closes TLS connections in the background
 Seen = Callable[[Kind, str | None, dict[str, Any]], None]
 
@@ -39,22 +40,6 @@ class Backoffs:
         while True:
             yield wait * random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the load
             wait = min(wait * 2, 30.0)
-
-
-@dataclass
-class Watch:
-    """One stream of events, and when it last brought anything, be it a bookmark."""
-
-    response: aiohttp.ClientResponse
-    heard: float
-    bytes: int = 0
-
-    def age(self, now: float) -> float:
-        """Seconds of silence."""
-        total = self.response.content.total_bytes
-        if total != self.bytes:
-            self.bytes, self.heard = total, now
-        return now - self.heard
 
 
 class Informer:
@@ -77,32 +62,29 @@ class Informer:
         self._stop = threading.Event()
         self._listed: set[str] = set()
         self._logins = 0
+        self._started = False
         self._client: ApiClient | None = None
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, Stream] = {}
+        self._session: aiohttp.ClientSession | None = None
+        self._expected = sum(len(namespaces or ("",)) if kind.namespaced else 1 for kind in kinds)
+        self.established = asyncio.Event()  # each watch was opened once
         self.ended: asyncio.Future[None] = self._loop.create_future()
-
-    @property
-    def expected(self) -> int:
-        """How many watches there should be."""
-        return sum(len(self._namespaces or ("",)) if kind.namespaced else 1 for kind in self._kinds)
-
-    def established(self) -> bool:
-        """Whether each watch was opened once."""
-        return len(self._watches) >= self.expected
 
     def silence(self) -> dict[str, float]:
         """Seconds since each watch last brought something, by its path."""
-        now = time.monotonic()
-        return {path: watch.age(now) for path, watch in list(self._watches.items())}
+        return {path: stream.silence for path, stream in list(self._watches.items())}
 
     def start(self) -> None:
         """Begin."""
+        self._started = True
         threading.Thread(target=self._run, name="kopf", daemon=True).start()
 
     async def stop(self) -> None:
-        """End, and wait for it."""
+        """End, and wait for it; but not for ever, since kopf may hang on its way out."""
         self._stop.set()
-        await asyncio.wait([self.ended])
+        if not self._started:
+            return
+        await asyncio.wait([self.ended], timeout=LONGEST_STOP)
 
     def _run(self) -> None:
         try:
@@ -111,8 +93,12 @@ class Informer:
             problem: BaseException | None = error
         else:
             problem = None if self._stop.is_set() else RuntimeError("kopf ended by itself")
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end, problem)
+        self._tell(self._end, problem)
+
+    def _tell(self, heard: Callable[..., None], *arguments: Any) -> None:
+        """Call in our own loop, if it still runs."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(heard, *arguments)
 
     def _end(self, problem: BaseException | None) -> None:
         if self.ended.done():
@@ -123,6 +109,22 @@ class Informer:
             self.ended.set_exception(problem)
 
     async def _operate(self) -> None:
+        guard = asyncio.create_task(self._guard())
+        try:
+            await self._run_kopf()
+        finally:
+            guard.cancel()
+        await asyncio.sleep(GRACE)
+
+    async def _guard(self) -> None:
+        """Say so when kopf has closed its session for good: one of its watches died and the others wait for ever."""
+        closed = 0
+        while closed < LONGEST_STOP or self._stop.is_set():
+            await asyncio.sleep(1)
+            closed = closed + 1 if self._session is not None and self._session.closed else 0
+        self._tell(self._end, RuntimeError("kopf hangs"))
+
+    async def _run_kopf(self) -> None:
         await kopf.operator(
             registry=self._registry(),
             settings=self._settings(),
@@ -131,7 +133,6 @@ class Informer:
             namespaces=self._namespaces,
             standalone=True,
         )
-        await asyncio.sleep(GRACE)
 
     def _registry(self) -> kopf.OperatorRegistry:
         registry = kopf.OperatorRegistry()
@@ -148,7 +149,7 @@ class Informer:
         @kopf.on.event(kind.group, kind.version, kind.plural, id=f"see-{kind.name}", registry=registry)
         async def see(event: Any, **_: Any) -> None:
             if not self._stop.is_set():
-                self._loop.call_soon_threadsafe(self._seen, kind, event["type"], event["object"])
+                self._tell(self._seen, kind, event["type"], event["object"])
 
     def _settings(self) -> kopf.OperatorSettings:
         settings = kopf.OperatorSettings()
@@ -180,7 +181,7 @@ class Informer:
         if self._client is not None:
             await self._client.close()  # type: ignore[no-untyped-call]  # the client leaves it untyped
         self._client = client = await connect(self._kubeconfig)
-        session = aiohttp.ClientSession(
+        self._session = session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=client.rest_client.ssl_context),
             headers={"User-Agent": client.user_agent},
             middlewares=(self._observe,),
@@ -197,17 +198,20 @@ class Informer:
         watching = request.url.query.get("watch") == "true"
         response: aiohttp.ClientResponse = await handler(request)
         API_REQUESTS.labels("watch" if watching else "list", str(response.status)).inc()
+        path = request.url.path
+        kind = next((k for k in self._kinds if path.startswith(k.base) and path.endswith(f"/{k.plural}")), None)
+        check(response, of_kind=kind is not None)
         if response.status == 200:
             self._logins = 1
-            self._note(request.url.path, response, watching=watching)
+            if kind is not None:
+                self._note(kind, path, response, watching=watching)
         return response
 
-    def _note(self, path: str, response: aiohttp.ClientResponse, *, watching: bool) -> None:
-        kind = next((k for k in self._kinds if path.startswith(k.base) and path.endswith(f"/{k.plural}")), None)
-        if kind is None:
-            return
+    def _note(self, kind: Kind, path: str, response: aiohttp.ClientResponse, *, watching: bool) -> None:
         if watching:
-            self._watches[path] = Watch(response, time.monotonic())
+            self._watches[path] = watched(response, self._watches.get(path))
+            if len(self._watches) >= self._expected:
+                self._tell(self.established.set)
         elif path in self._listed and path in self._watches:
-            self._loop.call_soon_threadsafe(self._relisted, kind)
+            self._tell(self._relisted, kind)
         self._listed.add(path)

@@ -13,7 +13,7 @@ from angarium_operator.kinds import Kind
 
 log = logging.getLogger(__name__)
 SOON = 1.0  # s: several pages of one list make one comparison
-AGAIN = 5.0  # s after a list that failed
+AGAIN, LONGEST_AGAIN = 0.25, 10.0  # s after a list that failed
 
 
 class Resync:
@@ -51,12 +51,14 @@ class Resync:
                 await self._until_listed(kind)
 
     async def _until_listed(self, kind: Kind) -> None:
+        wait = AGAIN
         while True:
             try:
                 await self._list(kind)
             except ApiRefused as refused:
                 log.warning("a list failed; trying again", extra={"kind": kind.name, "error": str(refused)})
-                await asyncio.sleep(max(refused.retry_after, AGAIN * random.uniform(0.1, 1)))  # noqa: S311 - likewise
+                await asyncio.sleep(max(refused.retry_after, wait * random.uniform(0.8, 1.2)))  # noqa: S311 - likewise
+                wait = min(wait * 2, LONGEST_AGAIN)
             else:
                 return
 

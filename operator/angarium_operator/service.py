@@ -72,16 +72,20 @@ class Operator:
             stopping.cancel()
 
     async def _work(self, stopping: "asyncio.Task[Any]", ready: asyncio.Event | None) -> None:
-        self._informer.start()
         try:
-            if await _first(self._begin(), stopping):
+            if await _first(self._begin(), stopping, self._informer.ended):
                 if ready:
                     ready.set()
                 await self._serve(stopping)
+            elif self._informer.ended.done():
+                self._informer.ended.result()
         finally:
             await self._informer.stop()
 
     async def _begin(self) -> None:
+        """First the watches, then the lists: so nothing happens in between that nobody tells us."""
+        self._informer.start()
+        await self._informer.established.wait()
         await self._resync.everything()
         await self._observer.look()
         await self._observer.look_at_health()
@@ -105,10 +109,10 @@ class Operator:
             self._informer.ended.result()
 
 
-async def _first(work: Any, stopping: "asyncio.Task[Any]") -> bool:
-    """Whether the work was done before the stop; raises what it raised."""
+async def _first(work: Any, *ends: "asyncio.Future[Any]") -> bool:
+    """Whether the work was done before any of these; raises what it raised."""
     task = asyncio.create_task(work)
-    await asyncio.wait([task, stopping], return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([task, *ends], return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
         return True

@@ -9,7 +9,7 @@ from angarium_operator.kinds import CALLBACK
 
 log = logging.getLogger(__name__)
 EVERY = 15.0  # s
-PATIENCE = 3.0  # times the silence after which kopf itself opens a watch again
+PATIENCE = 3.0  # times the silence after which kopf itself opens a watch again; the server says something each minute
 
 
 class Vigil:
@@ -29,7 +29,7 @@ class Vigil:
 
     def unready(self) -> str | None:
         """For readiness."""
-        if not self._informer.established():
+        if not self._informer.established.is_set():
             return "not all watches are established"
         silent = self._silent(self._stale_after)
         return f"{silent}: silent" if silent else None
@@ -46,7 +46,7 @@ class Vigil:
 
     async def _answered(self) -> bool:
         try:
-            await self._api.request("list", "GET", CALLBACK.path(self._namespace), query={"limit": "1"})
+            await self._api.first(CALLBACK, self._namespace)
         except ApiRefused:
             return False
         return True
