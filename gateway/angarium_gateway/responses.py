@@ -114,7 +114,8 @@ class TimelineEntry(Response):
     callback: str | None = None
     number: int | None = Field(default=None, description="Of the attempt, from 1.")
     outcome: str | None = Field(default=None, description="Of the attempt: `delivered`, `retry`, `refused` or `dead`.")
-    reason: str | None = None
+    reason: str | None = Field(default=None, description="Why it failed, as a stable word.")
+    detail: str | None = Field(default=None, description="Why it failed, in words.")
     duration_ms: int | None = None
     response: AttemptResponse | None = None
     next_attempt_at: AwareDatetime | None = None
