@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageUnavailable
 from angarium.telemetry.metrics import LOOP_ERRORS
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ async def forever(name: str, step: Callable[[], Awaitable[float]]) -> None:
     while True:
         try:
             pause = await step()
-        except StorageUnavailable:
+        except (StorageUnavailable, StorageFull):
             LOOP_ERRORS.labels(name).inc()
             pause = AFTER_ERROR
         except Exception:

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from angarium.config import Presence
+from angarium.config import DEAD_AFTER, Presence
 from angarium.queue import Consumer, Entry
 
 PAUSE = 0.5  # s
 MOST_HELD = 5000  # entries that a consumer can hold: more than it can have slots
-OWN_EVERY = 15.0  # s
+OWN_EVERY = 15.0  # s; also how often consumers are looked for that nobody beats for
 OWN_IDLE = 10.0  # s that an entry of ours may be held unknown
 
 Dispatch = Callable[[list[Entry]], Awaitable[None]]
@@ -21,6 +21,7 @@ class Recoverer:
         self._consumer, self._presence = consumer, presence
         self._free, self._dispatch = free, dispatch
         self._emptied: set[str] = set()
+        self._strangers: set[str] = set()
         self._own_at = 0.0
 
     async def own(self, idle: float = 0.0) -> None:
@@ -32,8 +33,10 @@ class Recoverer:
         """One round."""
         if asyncio.get_running_loop().time() - self._own_at > OWN_EVERY:
             await self.own(OWN_IDLE)
-        self._emptied &= set(self._presence.dead)
-        for pod in self._presence.dead:
+            self._strangers = await self._unknown()
+        lost = self._strangers.union(self._presence.dead)
+        self._emptied &= lost
+        for pod in lost:
             free = self._free()
             if pod not in self._emptied and free > 0:
                 entries = await self._consumer.claim(pod, free)
@@ -41,3 +44,8 @@ class Recoverer:
                     self._emptied.add(pod)
                 await self._dispatch(entries)
         return PAUSE
+
+    async def _unknown(self) -> set[str]:
+        """Consumers that nobody beats for: dead so long that they are forgotten, or handed something as they left."""
+        silent = await self._consumer.silent(DEAD_AFTER) if self._presence.steady else set()
+        return silent - await self._presence.living() if silent else silent

@@ -5,13 +5,14 @@ to be settled, so nothing is lost and no more is read than can be kept.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from angarium.config import ConfigTail
-from angarium.errors import StorageRefused, StorageUnavailable
+from angarium.config import ConfigStore, ConfigTail
+from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.notifications import LANES, Outcome, Result
 from angarium.queue import Consumer, Entry, Queue, Release, Settlement, Started
 from angarium.retries import Decision, Move, RetryPolicy, decide
@@ -27,6 +28,8 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 MOST_RECOVERIES = 5  # a delivery that took this many deliverers with it is dead
 UNKNOWN_CALLBACK_PAUSE = 1.0  # s
+UNUSABLE_CALLBACK_PAUSE = 10.0  # s
+NEARLY_FULL_PAUSE = 0.2  # s
 REDIS_AWAY_PAUSE = 0.2  # s
 LARGEST_READ = 256  # entries begun by one script: Redis serves nobody else meanwhile
 ONCE = RetryPolicy(schedule=())
@@ -36,15 +39,23 @@ class Relay:
     """Slots, and what happens in one."""
 
     def __init__(
-        self, queue: Queue, consumer: Consumer, directory: Directory, tail: ConfigTail, channel: Channel, slots: int
+        self,
+        queue: Queue,
+        consumer: Consumer,
+        directory: Directory,
+        tail: ConfigTail,
+        store: ConfigStore,
+        channel: Channel,
+        slots: int,
     ) -> None:
-        self._consumer, self._directory, self._tail, self._channel = consumer, directory, tail, channel
+        self._consumer, self._directory, self._channel = consumer, directory, channel
+        self._tail, self._store = tail, store
         self._slots = slots
         self._held: dict[
             tuple[int, int, str], asyncio.Task[None] | None
         ] = {}  # by shard, lane and entry; None: being begun
         self._freed = asyncio.Event()
-        self._widest_wait = len(LANES) * queue.count
+        self._widest_wait = min(len(LANES) * queue.count, max(len(LANES), slots // 8))
         self.promoter: Promoter | None = None
         self.last_read = time.monotonic()
         metrics.SLOTS.set(slots)
@@ -62,7 +73,9 @@ class Relay:
         entries = await self._consumer.read(min(self.free(), LARGEST_READ))
         if not entries:
             if self.free() < self._widest_wait and self._held:
-                await self._one_freed()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(NEARLY_FULL_PAUSE):  # those in flight may all be slow ones
+                        await self._one_freed()
                 return 0.0
             entries = await self._consumer.wait()
         await self.dispatch(entries)
@@ -119,7 +132,7 @@ class Relay:
     async def _hand_back(self, started: Started) -> None:
         try:
             await self._release(started, Release.LANE)
-        except StorageUnavailable:
+        except (StorageUnavailable, StorageFull):
             log.warning("left to be taken over: redis is away", extra={"delivery": started.attempt.delivery})
 
     async def _release(self, started: Started, to: Release, delay: float = 0.0) -> bool:
@@ -127,6 +140,7 @@ class Relay:
 
     async def drain(self, seconds: float) -> None:
         """Let what is in flight finish for so long; then cut it short and hand it back."""
+        await self._consumer.stop_waiting()
         tasks = [task for task in self._held.values() if task]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=seconds)
@@ -143,14 +157,24 @@ class Relay:
         if attempt.recoveries:
             metrics.RECOVERED.inc()
         subscriber = self._directory.get(attempt.target.id)
-        if subscriber is None and self._tail.revision < attempt.notification.config_revision:
-            # a callback that our config does not have yet
-            await _persist(self._release, started, Release.SCHEDULE, UNKNOWN_CALLBACK_PAUSE)
+        if subscriber is None and (pause := await self._patience(started)):
+            await _persist(self._release, started, Release.SCHEDULE, pause)
             return
         began = time.perf_counter()
         outcome = self._verdict(started, subscriber) or await self._attempt(started, subscriber)
         took = time.perf_counter() - began
         await self._settle(started, subscriber, outcome, took)
+
+    async def _patience(self, started: Started) -> float:
+        """Seconds to wait for a callback that we don't have: newer than our config, or one we can't use; 0: deleted.
+
+        To refuse is final, so the store is asked, not our copy: its record may be sealed with a key that only we lack.
+        """
+        target, revision = started.attempt.target, started.attempt.notification.config_revision
+        if self._tail.revision < revision:
+            return UNKNOWN_CALLBACK_PAUSE
+        deleted = await _persist(self._store.lacks, f"callback/{target.name}", target.id, revision)
+        return 0.0 if deleted else UNUSABLE_CALLBACK_PAUSE
 
     @staticmethod
     def _verdict(started: Started, subscriber: Subscriber | None) -> Outcome | None:
@@ -198,5 +222,5 @@ async def _persist(call: Callable[..., Awaitable[T]], *arguments: object) -> T:
     while True:
         try:
             return await call(*arguments)
-        except StorageUnavailable:
+        except (StorageUnavailable, StorageFull):
             await asyncio.sleep(REDIS_AWAY_PAUSE)

@@ -6,9 +6,9 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from angarium.config import ConfigTail, Presence
+from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageUnavailable
 from angarium.queue import Consumer, Queue
 from angarium.sealing import Sealer
 from angarium.telemetry.probes import Probes
@@ -38,7 +38,9 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(egress_policy(settings), ca_file=settings.ca_file) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        relay = Relay(queue, consumer, directory, tail, Webhook(dialer), settings.deliverer_slots)
+        relay = Relay(
+            queue, consumer, directory, tail, ConfigStore(queue.link), Webhook(dialer), settings.deliverer_slots
+        )
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         relay.promoter = Promoter(queue, consumer, directory)
@@ -76,7 +78,7 @@ def _reading(recoverer: Recoverer, relay: Relay) -> Any:
 
 async def _leave(relay: Relay, consumer: Consumer, presence: Presence, drain: float) -> None:
     """What can't be said because Redis is away, the others find out by our silence."""
-    with contextlib.suppress(StorageUnavailable):
+    with contextlib.suppress(StorageUnavailable, StorageFull):
         await relay.drain(drain)
         await consumer.leave()
         await presence.leave()

@@ -1,8 +1,10 @@
 """A pod that only slept, while others took over what it held."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import redis.asyncio
 
 from angarium.identifiers import notification_id
 from angarium.notifications import DeliveryState, Notification, Priority, Target
@@ -71,3 +73,31 @@ async def test_an_emptied_consumer_is_forgotten_and_a_full_one_is_not(queue: Que
         for c in await queue.link.call("XINFO", "CONSUMERS", queue.shards[0].lanes[1], "deliverers")
     }
     assert names == {b"heir"}
+
+
+async def test_one_that_leaves_is_handed_nothing_more(queue: Queue, redis_client: redis.asyncio.Redis) -> None:
+    """A read that waits goes on in Redis when its caller is cancelled: the next entry would go to nobody."""
+    async with Consumer(queue, "going") as going:
+        [entry] = await going.read(5)
+        waiting = asyncio.create_task(going.wait())
+        while not (await redis_client.info("clients"))["blocked_clients"]:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        await going.stop_waiting()
+        while (await redis_client.info("clients"))["blocked_clients"]:
+            await asyncio.sleep(0.01)
+        assert await going.release(entry, Release.LANE)
+        await going.leave()
+        assert len(await Consumer(queue, "heir").read(5)) == 1
+
+
+async def test_one_that_can_not_be_read_holds_up_nobody_else(queue: Queue, redis_client: redis.asyncio.Redis) -> None:
+    await Intake(queue).enqueue(
+        Notification(notification_id(0), "t", "shop/shop", "e", b"{}", Priority.NORMAL, 0, (Target("cbk_a", "shop/a"),))
+    )
+    consumer = Consumer(queue, "a")
+    entries = await consumer.read(5)
+    keys = queue.shards[0]
+    await redis_client.hset(keys.notification(entries[0].ticket.notification), "doc", '{"newer": 1}')
+    [started] = await consumer.start(entries)
+    assert started.entry == entries[1]

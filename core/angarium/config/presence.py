@@ -6,16 +6,18 @@ for as long may say so: after Redis was away, everybody's last beat is old.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import orjson
 
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.keys import ConfigKeys
 from angarium.link import Link
 from angarium.lua import Script
 
+log = logging.getLogger(__name__)
 BEAT = Script("angarium.config", "beat")
 LIVE = Script("angarium.config", "live")
 INTERVAL = 1.0  # s
@@ -49,10 +51,12 @@ class Presence:
     """Beats for one pod."""
 
     def __init__(self, link: Link, role: str, pod: str, applied: Callable[[], Applied], prefix: str = "ang") -> None:
-        self._link = link
+        self._link, self._prefix = link, prefix
         self._role, self._pod = role, pod
         self._applied = applied
         self._keys = ConfigKeys(prefix)
+        self._left = False
+        self.steady = False  # whether this pod may judge others
         self._now = asyncio.Event()
         self._steady_since: float | None = None
         self.dead: tuple[str, ...] = ()  # pods of the same role whose work may be taken over
@@ -71,7 +75,9 @@ class Presence:
             self._now.clear()
 
     async def beat(self) -> None:
-        """One beat."""
+        """One beat; none any more after leaving."""
+        if self._left:
+            return
         now = asyncio.get_running_loop().time
         began = now()
         try:
@@ -80,16 +86,28 @@ class Presence:
                 [self._keys.beats, self._keys.applied],
                 [self._role, self._pod, self._applied().json(), int(DEAD_AFTER * 1000), int(FORGOTTEN_AFTER * 1000)],
             )
-        except StorageUnavailable:
-            self._steady_since, self.dead = None, ()
+        except (StorageUnavailable, StorageFull):
+            self._unsteady()
             return
-        if self._steady_since is None or now() - began > DEAD_AFTER:
+        except StorageRefused:
+            log.exception("this pod can't say that it lives")
+            self._unsteady()
+            return
+        if self._steady_since is None or now() - began > INTERVAL:  # the others may have been held up for longer
             self._steady_since = now()
-        steady = now() - self._steady_since >= DEAD_AFTER
-        self.dead = tuple(pod.decode() for pod in silent) if steady else ()
+        self.steady = now() - self._steady_since >= DEAD_AFTER
+        self.dead = tuple(pod.decode() for pod in silent) if self.steady else ()
+
+    def _unsteady(self) -> None:
+        self._steady_since, self.steady, self.dead = None, False, ()
+
+    async def living(self) -> set[str]:
+        """Pods of the same role that live now."""
+        return {pod.name for pod in await read_live(self._link, self._prefix) if pod.role == self._role}
 
     async def leave(self) -> None:
         """Say goodbye, so that nobody waits for this pod."""
+        self._left = True
         me = f"{self._role} {self._pod}"
         await self._link.call_many([("ZREM", self._keys.beats, me), ("HDEL", self._keys.applied, me)])
 

@@ -1,5 +1,6 @@
 """Publishing: the operator's side of the config records."""
 
+import json
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,16 @@ class ConfigStore:
         first = self._floor - len(changes) + 1
         return {key: first + i for i, (key, _) in enumerate(changes)}
 
+    async def lacks(self, key: str, id_: str, revision: int) -> bool:
+        """Whether an object that was known at `revision` is deleted for certain: not where the records are lost or
+        older than that, nor where a record stands that only we can't read."""
+        (epoch, known), text = await self._link.call_many(
+            [("HMGET", self._keys.state, "epoch", "revision"), ("HGET", self._keys.records, key)]
+        )
+        if not epoch or int(known or 0) < revision:
+            return False
+        return text is None or _id_of(text) not in ("", id_)
+
     async def read(self) -> dict[str, tuple[int, str]]:
         """All records as they stand: key → (revision, JSON without it)."""
         reply = await self._link.call("HGETALL", self._keys.records)
@@ -74,7 +85,14 @@ class ConfigStore:
         return {key.decode(): split_record(text) for key, text in pairs}
 
 
+def _id_of(text: bytes) -> str:
+    try:
+        return str(json.loads(split_record(text)[1])["id"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
 def split_record(text: bytes) -> tuple[int, str]:
     """Revision and JSON of a stored record."""
-    revision, _, json = text.decode().partition(" ")
-    return int(revision), json
+    revision, _, document = text.decode().partition(" ")
+    return int(revision), document

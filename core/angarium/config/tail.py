@@ -135,8 +135,8 @@ class ConfigTail:
         self._rejected.discard(key)
         if text is None:
             return None
-        revision, json = split_record(text)
         try:
+            revision, json = split_record(text)
             record = RECORD.validate_json(json).model_copy(update={"revision": revision})
             if self._accept:
                 self._accept(record)

@@ -5,6 +5,7 @@ found dead (angarium.config.presence) and another claims it.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -20,6 +21,7 @@ from angarium.queue.codec import Ticket, parse_ticket, read_doc
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
 
+log = logging.getLogger(__name__)
 READ = script("read")
 START = script("start")
 SETTLE = script("settle")
@@ -29,6 +31,7 @@ UNPARK = script("unpark")
 CLAIM = script("claim")
 EXPIRE = script("expire")
 LEAVE = script("leave")
+SILENT = script("silent")
 SHARES = (8, 4, 2, 1)  # of free slots: high, normal, low, bulk
 LARGEST_BATCH = 64
 
@@ -144,7 +147,8 @@ class Consumer:
             arguments += [entry.lane, entry.id, entry.ticket.index]
         names = [keys.counters, *keys.lanes, *[keys.notification(entry.ticket.notification) for entry in entries]]
         rows = await START.run(self._queue.link, names, arguments)
-        return [_started(entry, row) for entry, row in zip(entries, rows, strict=True) if row[0] == b"go"]
+        begun = [_started(entry, row) for entry, row in zip(entries, rows, strict=True) if row[0] == b"go"]
+        return [started for started in begun if started]
 
     async def settle(self, settlement: Settlement) -> float | None:
         """End an attempt; epoch seconds at which the next is due (0 for none), or None: another had taken it over."""
@@ -219,6 +223,18 @@ class Consumer:
                 found += [_entry(keys, row) for row in await self._grouped(CLAIM.run, keys, arguments)]
         return found
 
+    async def silent(self, seconds: float) -> set[str]:
+        """Other consumers that have asked for nothing for so long: busy, dead, or gone."""
+        names: set[str] = set()
+        for keys in self._queue.shards:
+            arguments: list[Argument] = [GROUP, round(seconds * 1000), self.name]
+            names |= {name.decode() for name in await self._grouped(SILENT.run, keys, arguments)}
+        return names
+
+    async def stop_waiting(self) -> None:
+        """For good: a wait() that was cancelled goes on in Redis, and would be handed what nobody hears of any more."""
+        await self._blocking.__aexit__()
+
     async def leave(self) -> None:
         """Remove this consumer where it holds nothing."""
         for keys in self._queue.shards:
@@ -268,10 +284,15 @@ def _entries_of(reply: Any) -> list[Any]:
     return list(reply[0]) if isinstance(reply[0], list) and reply[0] and isinstance(reply[0][0], list) else list(reply)
 
 
-def _started(entry: Entry, row: list[Any]) -> Started:
+def _started(entry: Entry, row: list[Any]) -> Started | None:
+    """None for one that can't be read (a newer gateway's?): it must not hold up those it was read with."""
     _, number, recoveries, claim, doc, body = row
-    notification: Notification = read_doc(entry.ticket.notification, doc, body)
-    target = notification.targets[entry.ticket.index]
+    try:
+        notification: Notification = read_doc(entry.ticket.notification, doc, body)
+        target = notification.targets[entry.ticket.index]
+    except (ValueError, KeyError, TypeError, IndexError):
+        log.exception("a notification can't be read; it waits", extra={"notification": entry.ticket.notification})
+        return None
     attempt = Attempt(delivery_id(notification.id, entry.ticket.index), notification, target, number, recoveries)
     return Started(entry, attempt, claim)
 

@@ -1,0 +1,138 @@
+"""What a deliverer does when it can't be sure: it waits, keeps what it did, and takes up what nobody beats for."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import redis.asyncio
+from pydantic import SecretStr
+from tests.deliverer.receivers import NO_CONTENT, Receiver, Request
+from tests.deliverer.world import SOON, World, callback, deliverer, settings, world
+
+from angarium.config import presence
+from angarium.keys import ConfigKeys
+from angarium.notifications import Status
+from angarium.queue import Census, Consumer
+from angarium.sealing import generate_seal_key
+from angarium.settings import RedisSettings
+
+
+@pytest.fixture
+async def shop(redis_settings: RedisSettings) -> AsyncIterator[World]:
+    async with world(redis_settings) as shop:
+        yield shop
+
+
+async def scheduled(shop: World) -> None:
+    async with asyncio.timeout(SOON):
+        while not (await Census(shop.queue).backlog()).scheduled:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_callback_whose_keys_can_not_be_opened_is_not_a_deleted_one(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A deliverer with last year's seal key must not refuse everything for good."""
+    monkeypatch.setattr("angarium_deliverer.relay.UNUSABLE_CALLBACK_PAUSE", 0.5)
+    async with Receiver() as receiver:
+        warehouse = callback("warehouse", receiver.url)
+        await shop.declare(warehouse)
+        wrong = settings(shop.redis, "wrong").model_copy(update={"seal_keys": SecretStr(generate_seal_key())})
+        async with deliverer(wrong):
+            posted = await shop.post(warehouse)
+            await scheduled(shop)
+        async with deliverer(settings(shop.redis, "right")):
+            stored = await shop.settled(posted)
+    assert (stored.status, stored.deliveries[0].attempts) == (Status.DELIVERED, 1)
+
+
+async def test_lost_records_are_not_deleted_callbacks(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("angarium_deliverer.relay.UNKNOWN_CALLBACK_PAUSE", 0.1)
+    async with Receiver() as receiver:
+        warehouse = callback("warehouse", receiver.url)
+        await shop.declare(warehouse)
+        posted = await shop.post(warehouse)
+        keys = ConfigKeys()
+        await shop.queue.link.call("DEL", keys.records, keys.state, keys.changes)
+        async with deliverer(settings(shop.redis)):
+            await scheduled(shop)
+            shop.began = False
+            await shop.declare(warehouse)
+            assert (await shop.settled(posted)).status is Status.DELIVERED
+
+
+async def test_what_a_consumer_holds_that_nobody_beats_for_is_taken_over(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All deliverers were away for longer than the dead are remembered, or one was handed something as it left."""
+    monkeypatch.setattr("angarium_deliverer.recoverer.OWN_EVERY", 0.1)
+    monkeypatch.setattr("angarium_deliverer.recoverer.DEAD_AFTER", 0.1)
+    monkeypatch.setattr(presence, "DEAD_AFTER", 0.1)
+    monkeypatch.setattr(presence, "INTERVAL", 0.05)
+    async with Receiver() as receiver:
+        warehouse = callback("warehouse", receiver.url)
+        await shop.declare(warehouse)
+        async with deliverer(settings(shop.redis, "first")):
+            await shop.settled(await shop.post(warehouse))
+        posted = await shop.post(warehouse)
+        assert len(await Consumer(shop.queue, "forgotten").read(5)) == 1
+        async with deliverer(settings(shop.redis, "heir")):
+            assert (await shop.settled(posted)).status is Status.DELIVERED
+
+
+async def test_what_was_sent_is_settled_once_redis_takes_writes_again(
+    shop: World, redis_client: redis.asyncio.Redis
+) -> None:
+    """A failover without replicas, a full disk: Redis is there, and refuses."""
+    sent, answer = asyncio.Event(), asyncio.Event()
+
+    async def script(_: Request, writer: asyncio.StreamWriter) -> None:
+        sent.set()
+        await answer.wait()
+        writer.write(NO_CONTENT)
+
+    async with Receiver(script) as receiver:
+        warehouse = callback("warehouse", receiver.url)
+        await shop.declare(warehouse)
+        async with deliverer(settings(shop.redis)):
+            posted = await shop.post(warehouse)
+            async with asyncio.timeout(SOON):
+                await sent.wait()
+            await redis_client.config_set("min-replicas-to-write", 1)
+            refused_before = await refusals(redis_client)
+            try:
+                answer.set()
+                async with asyncio.timeout(SOON):
+                    while await refusals(redis_client) < refused_before + 5:
+                        await asyncio.sleep(0.01)
+            finally:
+                await redis_client.config_set("min-replicas-to-write", 0)
+            stored = await shop.settled(posted)
+        assert (stored.status, stored.deliveries[0].recoveries) == (Status.DELIVERED, 0)
+        assert len(receiver.requests) == 1
+
+
+async def refusals(client: redis.asyncio.Redis) -> int:
+    found = (await client.info("errorstats")).get("errorstat_NOREPLICAS", {"count": 0})
+    return int(found["count"])
+
+
+async def test_slow_receivers_in_a_queue_of_many_shards_hold_up_nobody_else(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guarantee 4: a read that waits may bring one entry of each lane of each shard; it needn't have room for all."""
+
+    monkeypatch.setattr("angarium_deliverer.recoverer.OWN_EVERY", 1000.0)  # so that nothing else wakes the reader
+
+    async def never(_: Request, __: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    async with Receiver(never) as slow, Receiver() as quick, world(redis_settings) as shop:
+        stuck, well = callback("stuck", slow.url, timeout_s=60.0), callback("well", quick.url)
+        await shop.declare(stuck, well)
+        few = settings(shop.redis, shards=8, deliverer_slots=32, drain_seconds=0.0)
+        async with deliverer(few):
+            await shop.post(stuck)
+            async with asyncio.timeout(SOON):
+                await slow.came.wait()
+            assert (await shop.settled(await shop.post(well))).status is Status.DELIVERED
