@@ -90,7 +90,7 @@ class Observer:
         """Those whose verdict is another one now."""
         if seen.missing or before.missing or before.rejected or seen.rejected:
             return set(self._snapshot.everything())
-        late = {key for key, published in self._snapshot.published.items() if published.revision > seen.floor}
+        late = {key for key, published in self._snapshot.published.items() if published.since > seen.floor}
         return late | self._reconciler.waiting
 
     def _concern_waiting(self, before: DataPlane, seen: DataPlane) -> None:

@@ -124,7 +124,8 @@ class Publisher:
     def _note(self, records: Iterable[Record], revision: int) -> None:
         for record in records:
             plain = record.model_copy(update={"revision": 0})
-            self._snapshot.published[Key.parse(record.key)] = Published(revision, plain)
+            key = Key.parse(record.key)
+            self._snapshot.published[key] = Published.of(revision, plain, self._snapshot.published.get(key))
         CONFIG_REVISION.set(revision)
 
 
@@ -134,8 +135,8 @@ def _parsed(found: dict[str, tuple[int, str]]) -> dict[Key, Published]:
     for text, (revision, json) in found.items():
         key = Key.parse(text)
         try:
-            parsed[key] = Published(revision, RECORD.validate_json(json))
+            parsed[key] = Published.of(revision, RECORD.validate_json(json))
         except ValidationError:
             log.warning("a published record can't be read; it is published anew", extra={"record": text})
-            parsed[key] = Published(revision, Record(namespace=key.namespace, name=key.name))
+            parsed[key] = Published.of(revision, Record(namespace=key.namespace, name=key.name))
     return parsed

@@ -129,5 +129,6 @@ def policy_of(settings: OperatorSettings) -> Policy:
         Sealer(keys),
         Sealer(keys[:1]),
         allowed=settings.egress_allowed_cidrs,
+        denied=settings.egress_denied_cidrs,
         count_every=timedelta(seconds=settings.count_seconds),
     )

@@ -30,6 +30,9 @@ class OperatorSettings(Settings):
     egress_allowed_cidrs: Networks = Field(
         default=(), description="private networks that deliverers may dial, as they are told; commas between"
     )
+    egress_denied_cidrs: Networks = Field(
+        default=(), description="networks that deliverers may never dial, as they are told; commas between"
+    )
     kubeconfig: str = Field(
         default="", description="path of a kubeconfig; empty: the pod's own account, or else what kubectl would use"
     )
@@ -52,7 +55,7 @@ class OperatorSettings(Settings):
         default=70.0, gt=0, le=600, description="seconds of silence after which a watch is opened again"
     )
 
-    @field_validator("watch_namespaces", "egress_allowed_cidrs", mode="before")
+    @field_validator("watch_namespaces", "egress_allowed_cidrs", "egress_denied_cidrs", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -57,7 +57,7 @@ class Reconciler:
         self.snapshot.published.clear()
         for text, (revision, json) in (await self._store.adopt()).items():
             with contextlib.suppress(ValueError):  # of another version: it is written anew
-                self.snapshot.published[Key.parse(text)] = Published(revision, RECORD.validate_json(json))
+                self.snapshot.published[Key.parse(text)] = Published.of(revision, RECORD.validate_json(json))
         self._due |= self.snapshot.objects.keys() | self.snapshot.published.keys()
         self._wake.set()
 
@@ -190,7 +190,8 @@ class Reconciler:
             await self._forget(self.snapshot.published[key].record)
         revisions = await self._write(records.values(), gone)
         for key, record in records.items():
-            self.snapshot.published[key] = Published(revisions[str(key)], record)
+            before = self.snapshot.published.get(key)
+            self.snapshot.published[key] = Published.of(revisions[str(key)], record, before)
         for key in gone:
             del self.snapshot.published[key]
         self._due |= records.keys() | set(gone)

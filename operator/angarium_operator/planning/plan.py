@@ -50,7 +50,7 @@ def _plan_broken(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
 def _accepted(snapshot: Snapshot, resource: Resource) -> Verdict:
     if isinstance(resource, Callback) and resource.spec.url is not None:
         policy = snapshot.policy
-        refused = refusal(resource.spec.url, policy.allowed, allow_private=policy.allow_private)
+        refused = refusal(resource.spec.url, policy.allowed, policy.denied, allow_private=policy.allow_private)
         if refused is not None:
             return no("AddressRefused", refused)
     return ACCEPTED
@@ -95,5 +95,5 @@ def _compose(
         recheck=secret_name(resource).name if keys.verdict.reason == "SecretConflict" else "",
         pending=keys.pending,
         ready=verdicts["Ready"].good,
-        programmed=applied.good and settled,
+        programmed=applied.good,
     )

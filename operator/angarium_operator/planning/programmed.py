@@ -4,7 +4,7 @@ from datetime import datetime
 
 from angarium.records import Record
 from angarium.resources import Resource
-from angarium_operator.planning.snapshot import Key, Snapshot
+from angarium_operator.planning.snapshot import Key, Snapshot, spec_of
 from angarium_operator.planning.status import status_of
 from angarium_operator.planning.verdicts import PENDING, Verdict, no, yes
 
@@ -23,11 +23,11 @@ def judge(
         return Verdict("True", "Programmed", before.message) if was and before else no(PENDING, "waits for Redis")
     if record is None:
         return no(PENDING, "waits for Accepted, ResolvedRefs and CredentialsReady")
-    if published is None or not settled:
+    if published is None or (not settled and spec_of(record) != spec_of(published.record)):
         return no(PENDING, WAITING)
     if pod := plane.rejected.get(str(key)):
         return no("Rejected", f"{pod} can't read the record of this object; is it of another version?")
-    verdict = _applied(snapshot, published.revision)
+    verdict = _applied(snapshot, published.since)
     if verdict.good or plane.doubted_until is None or now >= plane.doubted_until:
         return verdict
     return PROGRAMMED if was else no(PENDING, WAITING)

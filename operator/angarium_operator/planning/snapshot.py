@@ -74,10 +74,27 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A record as it stands in the store; in `record` the revision is left out, for comparing."""
+    """A record as it stands in the store; in `record` the revision is left out, for comparing.
+
+    `since` is the revision from which on it says the same, but for keys and the like: who has applied that one uses
+    this very spec.
+    """
 
     revision: int
     record: Record
+    since: int
+
+    @classmethod
+    def of(cls, revision: int, record: Record, before: "Published | None" = None) -> "Published":
+        """As it stands after a publication, and before it."""
+        same = before is not None and spec_of(before.record) == spec_of(record)
+        return cls(revision, record, before.since if before is not None and same else revision)
+
+
+def spec_of(record: Record) -> Record:
+    """A record without what the operator adds of itself: keys, and whether the endpoint is gone."""
+    ours = {"keys": (), "sealed_signing_keys": "", "endpoint": "", "disabled": ""}
+    return record.model_copy(update={name: value for name, value in ours.items() if name in type(record).model_fields})
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,7 @@ class Policy:
     sealer: Sealer
     resealer: Sealer  # opens only what the current key has sealed
     allowed: tuple[IPv4Network | IPv6Network, ...] = ()
+    denied: tuple[IPv4Network | IPv6Network, ...] = ()
     allow_private: bool = False
     count_every: timedelta = timedelta(seconds=60)  # least time between two writes of mere counts into a status
 
