@@ -159,15 +159,15 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(pod=st.sampled_from(PODS), to=st.sampled_from(list(Release)))
     def release(self, pod: str, to: Release) -> None:
         for entry in self.read_by[pod]:
-            self.do(self.consumers[pod].release(entry, to))
+            if self.do(self.consumers[pod].release(entry, to)):
+                self.owner.pop((entry.ticket.notification, entry.ticket.index), None)
         self.read_by[pod] = []
         for item in self.begun_by[pod]:
             key = (item.attempt.notification.id, item.entry.ticket.index)
-            if (
-                self.do(self.consumers[pod].release(item.entry, to, claim=item.claim))
-                and self.owner.get(key) == item.claim
-            ):
-                self.expected[key].attempts -= 1
+            owned = self.owner.get(key) == item.claim
+            if self.do(self.consumers[pod].release(item.entry, to, claim=item.claim)):
+                self.expected[key].attempts -= owned
+                self.owner.pop(key, None)
         self.begun_by[pod] = []
 
     @rule(dead=st.sampled_from(PODS), heir=st.sampled_from(PODS), wakes=st.sampled_from([True, True, False]))

@@ -101,3 +101,15 @@ async def test_one_that_can_not_be_read_holds_up_nobody_else(queue: Queue, redis
     await redis_client.hset(keys.notification(entries[0].ticket.notification), "doc", '{"newer": 1}')
     [started] = await consumer.start(entries)
     assert started.entry == entries[1]
+
+
+async def test_it_can_not_settle_what_another_has_given_back(queue: Queue) -> None:
+    sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
+    [late] = await sleeper.start(await sleeper.read(5))
+    [claimed] = await heir.claim("sleeper", 5)
+    assert await heir.release(claimed, Release.PARKED)
+    assert await sleeper.settle(Settlement(late, Move.DELIVERED)) is None
+    assert await state(queue) is DeliveryState.WAITING
+    assert await heir.unpark(queue.shards[0], "cbk_a") == 1
+    [begun] = await heir.start(await heir.read(5))
+    assert (begun.attempt.number, begun.attempt.recoveries) == (1, 1)

@@ -5,7 +5,7 @@
 -- ARGV  1 group  2 consumer  3 lane (1..4)  4 entry id  5 ticket  6 claim of the attempt that was cut short ('' if none
 --       was begun, '*' whichever it is)  7 'lane' | 'schedule' | 'parked'  8 delay ms (schedule)
 -- result {'released', due ms} | {'taken'} (the consumer does not hold it any more, or it was released before)
--- Invariant: the delivery is in exactly one of lane, schedule and line.
+-- Invariant: the delivery is in exactly one of lane, schedule and line; who had begun an attempt can't settle it any more.
 local group, consumer, stream, entry, ticket = ARGV[1], ARGV[2], KEYS[tonumber(ARGV[3])], ARGV[4], ARGV[5]
 if #redis.call('XPENDING', stream, group, entry, entry, 1, consumer) == 0 then return {'taken'} end
 local _, index, _, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
@@ -21,7 +21,7 @@ if started == '1' and (ARGV[6] == '*' or ARGV[6] == claim) then
 end
 due = ARGV[7] == 'schedule' and now + tonumber(ARGV[8]) or now
 redis.call('HSET', KEYS[8], index,
-  string.format('waiting %d %d %d %s %s %s %s', attempts, due, now, recoveries, claim, started, reason))
+  string.format('waiting %d %d %d %s %d %s %s', attempts, due, now, recoveries, claim + 1, started, reason))
 if ARGV[7] == 'lane' then
   redis.call('XADD', stream, '*', 'd', ticket)
 elseif ARGV[7] == 'schedule' then
