@@ -65,7 +65,6 @@ class Api:
         self._kubeconfig = kubeconfig
         self._client: ApiClient | None = None
         self._login = asyncio.Lock()
-        self.answered = -1e9  # loop time of the last answer that was no failure of the server
 
     async def __aenter__(self) -> Self:
         self._client = await connect(self._kubeconfig)
@@ -166,8 +165,6 @@ class Api:
             API_REQUESTS.labels(verb, "none").inc()
             raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
         API_REQUESTS.labels(verb, str(response.status)).inc()
-        if response.status < 500:
-            self.answered = asyncio.get_running_loop().time()
         if response.status >= 300:
             raise _refusal(response.status, response.headers, text)
         return _parsed(response.status, text)

@@ -62,15 +62,23 @@ class Observer:
 
     async def look(self) -> None:
         """One look at store and pods."""
-        await self._publisher.check()
+        usable = await self._publisher.check()
         REDIS_UP.set(self._link.up)
-        if not self._snapshot.stored:
+        if not usable:
             return
         try:
+            if not self._snapshot.stored:
+                await self._return()
             pods = await read_live(self._link)
         except StorageUnavailable:
             return
         self._take(DataPlane.of(pods, self._publisher.epoch), datetime.now(UTC))
+
+    async def _return(self) -> None:
+        """The store is there again. First see which endpoints are gone, lest they be enabled for a moment."""
+        self._snapshot.health = await self._census.callbacks()
+        self._snapshot.stored = True
+        self._reconciler.concern([*self._snapshot.everything(), *self._snapshot.published])
 
     def _take(self, seen: DataPlane, now: datetime) -> None:
         before = self._snapshot.plane

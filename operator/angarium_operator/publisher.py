@@ -51,8 +51,8 @@ class Publisher:
         self._snapshot.published.pop(key, None)
         CONFIG_REVISION.set(revisions[str(key)])
 
-    async def check(self) -> None:
-        """See whether the store is there and still the one we know; mend it if not."""
+    async def check(self) -> bool:
+        """See whether the store is there and still the one we know; mend it if not. Whether it can be used."""
         async with self._lock:
             try:
                 state = await self._store.state()
@@ -61,15 +61,13 @@ class Publisher:
                     await self._recover()
             except RecordsLost:  # somebody began it just now: the next look takes it as it is
                 self._loaded = False
-                return
+                return False
             except StorageUnavailable:
                 if self._snapshot.stored:
                     log.warning("records can't be published while redis is away")
                 self._snapshot.stored = False
-                return
-            if not self._snapshot.stored:
-                self._snapshot.stored = True
-                self._concern(self._snapshot.everything())
+                return False
+        return True
 
     @contextlib.asynccontextmanager
     async def _writing(self) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ from angarium_operator.planning import Key, Snapshot, plan
 from angarium_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
+SHORTEST_LOOK, LONGEST_LOOK = 0.05, 600.0  # s; what is due in months need not stand in the queue until then
 EXPECTED = (StorageUnavailable, StorageFull, RecordsLost)
 
 
@@ -27,11 +28,6 @@ class Reconciler:
         self.ready: dict[Key, bool] = {}
         self.waiting: set[Key] = set()
         self.wakened = asyncio.Event()  # something began to wait
-
-    @property
-    def idle(self) -> bool:
-        """Whether all that was asked for is done, or waits for its time."""
-        return self._queue.idle
 
     def concern(self, keys: Iterable[Key]) -> None:
         """New plans are due for these."""
@@ -83,9 +79,11 @@ class Reconciler:
             self.waiting.discard(key)
             return
         self.ready[key] = planned.ready
-        self._wait(key, waits=not planned.programmed or bool(planned.pending))
+        unapplied = not planned.programmed and key in self._snapshot.published
+        self._wait(key, waits=unapplied or bool(planned.pending))
         if planned.look_again is not None:
-            self._queue.add(key, max((planned.look_again - now).total_seconds(), 0.05))
+            wait = (planned.look_again - now).total_seconds()
+            self._queue.add(key, min(max(wait, SHORTEST_LOOK), LONGEST_LOOK))
 
     def _wait(self, key: Key, *, waits: bool) -> None:
         if not waits:

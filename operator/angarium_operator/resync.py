@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
 
 from angarium_operator.api import Api, ApiRefused
 from angarium_operator.feed import Feed
@@ -19,8 +20,16 @@ AGAIN, LONGEST_AGAIN = 0.25, 10.0  # s after a list that failed
 class Resync:
     """Lists by our own client; the snapshot is whole once `everything` has returned."""
 
-    def __init__(self, api: Api, feed: Feed, kinds: tuple[Kind, ...], namespaces: tuple[str, ...]) -> None:
-        self._api, self._feed = api, feed
+    def __init__(
+        self,
+        api: Api,
+        feed: Feed,
+        kinds: tuple[Kind, ...],
+        namespaces: tuple[str, ...],
+        compared: Callable[[], None],
+    ) -> None:
+        """`compared` is called when all kinds were: then all objects and records should be planned for."""
+        self._api, self._feed, self._compared = api, feed, compared
         self._kinds, self._namespaces = kinds, namespaces
         self._asked: dict[str, Kind] = {}
         self._wake = asyncio.Event()
@@ -34,6 +43,7 @@ class Resync:
         """Compare all kinds; those that others refer to come first. Tries until it is done."""
         for kind in self._kinds:
             await self._until_listed(kind)
+        self._compared()
 
     async def run(self, seconds: float) -> None:
         """Every so many seconds, and when asked, until cancelled."""

@@ -50,7 +50,9 @@ class Operator:
         feed = Feed(snapshot, concern)
         self._observer = Observer(settings, queue.link, census, publisher, self._reconciler, snapshot)
         self._applier = Applier(api, feed, publisher, census, snapshot, settings.pod)
-        self._resync = Resync(api, feed, kinds, namespaces)
+        self._resync = Resync(
+            api, feed, kinds, namespaces, lambda: concern([*snapshot.everything(), *snapshot.published])
+        )
         self._informer = Informer(
             kinds,
             namespaces,
@@ -88,7 +90,6 @@ class Operator:
         await self._informer.established.wait()
         await self._resync.everything()
         await self._observer.look()
-        await self._observer.look_at_health()
         self._probes.ready |= {"objects": lambda: None, "watches": self._vigil.unready}
         self._probes.alive["watches"] = self._vigil.stale
 

@@ -53,7 +53,7 @@ async def install(stage: Stage) -> None:
 
 
 def _established(seen: Object) -> bool:
-    conditions = seen.get("status", {}).get("conditions", [])
+    conditions = seen.get("status", {}).get("conditions") or []
     return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
 
 

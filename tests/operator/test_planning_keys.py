@@ -147,7 +147,7 @@ def test_all_else_lost_what_workloads_hold_goes_on() -> None:
     assert known(world) == [apikeys.digest(held)]
 
 
-@pytest.mark.parametrize("key", ["", "nonsense", apikeys.mint().text])
+@pytest.mark.parametrize("key", ["", "nonsense", apikeys.mint().text], ids=["none", "nonsense", "well formed"])
 def test_a_key_that_was_put_there_by_hand_is_replaced(key: str) -> None:
     world = World(product())
     world.settle()
