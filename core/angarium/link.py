@@ -81,6 +81,7 @@ class Link:
         self._sweep: asyncio.TimerHandle | None = None
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._failures = 0  # in a row
         self.up = False  # whether the last exchange with the server went well
 
     async def __aenter__(self) -> "Link":
@@ -113,24 +114,27 @@ class Link:
 
     async def _run(self) -> None:
         connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        failures = 0
         try:
             while True:
                 try:
                     await self._exchange(connection)
-                    failures = 0
                 except AWAY as error:
-                    failures += 1
-                    await self._lost(connection, error, failures)
+                    await self._lost(connection, error)
         finally:
             await connection.disconnect(nowait=True)
 
-    async def _lost(self, connection: AbstractConnection, error: BaseException, failures: int) -> None:
-        if self.up or failures == 1:
+    def _there(self) -> None:
+        if not self.up:
+            log.info("redis is there")
+        self.up, self._failures = True, 0
+
+    async def _lost(self, connection: AbstractConnection, error: BaseException) -> None:
+        self._failures += 1
+        if self._failures == 1:
             log.warning("redis is away", extra={"error": str(error) or type(error).__name__})
         self.up = False
         await connection.disconnect(nowait=True)
-        await asyncio.sleep(min(0.02 * 2 ** min(failures, 6), 1.0))
+        await asyncio.sleep(min(0.02 * 2 ** min(self._failures, 6), 1.0))
 
     def _expire(self) -> None:
         """Tell those who have waited too long. What is on its way keeps its place: its reply may still come."""
@@ -150,9 +154,8 @@ class Link:
     async def _exchange(self, connection: AbstractConnection) -> None:
         """Send what waits and read its replies; on a lost connection what got no reply waits on."""
         await connection.connect()  # type: ignore[no-untyped-call]  # likewise
-        if not self.up:
-            log.info("redis is there")
-            self.up = True
+        if not self._failures:  # else it may take connections and serve nothing: a reply must come first
+            self._there()
         await self._wake.wait()
         self._sent = [call for call in self._waiting[:LARGEST_BATCH] if not call.future.done()]
         self._waiting = self._waiting[LARGEST_BATCH:]
@@ -179,6 +182,7 @@ class Link:
                 self._wake.set()
         if put_off:
             raise RedisConnectionError(str(put_off))
+        self._there()
 
     @staticmethod
     async def _reply(connection: AbstractConnection) -> Any:

@@ -26,12 +26,12 @@ from angarium_deliverer.recoverer import MOST_HELD
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-MOST_RECOVERIES = 5  # a delivery that took this many deliverers with it is dead
+MOST_RECOVERIES = 5  # deliverers that may die in one attempt before it is given up
 UNKNOWN_CALLBACK_PAUSE = 1.0  # s
 UNUSABLE_CALLBACK_PAUSE = 10.0  # s
 NEARLY_FULL_PAUSE = 0.2  # s
 REDIS_AWAY_PAUSE = 0.2  # s
-LARGEST_READ = 256  # entries begun by one script: Redis serves nobody else meanwhile
+LARGEST_READ = 256  # entries read by one script: Redis serves nobody else meanwhile
 ONCE = RetryPolicy(schedule=())
 
 
@@ -147,9 +147,8 @@ class Relay:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        for entry in await self._consumer.claim(
-            self._consumer.name, MOST_HELD
-        ):  # read, or on its way, when reading stopped
+        left = await self._consumer.claim(self._consumer.name, MOST_HELD)  # read, or on its way, when reading stopped
+        for entry in left:
             await self._consumer.release(entry, Release.LANE, claim="*")
 
     async def _deliver(self, started: Started) -> None:
@@ -160,10 +159,12 @@ class Relay:
         if subscriber is None and (pause := await self._patience(started)):
             await _persist(self._release, started, Release.SCHEDULE, pause)
             return
-        began = time.perf_counter()
-        outcome = self._verdict(started, subscriber) or await self._attempt(started, subscriber)
-        took = time.perf_counter() - began
-        await self._settle(started, subscriber, outcome, took)
+        if subscriber is None:
+            await self._refuse(started, "callback_deleted", "the callback was deleted")
+        elif refusal := self._refusal(started, subscriber):
+            await self._refuse(started, *refusal)
+        else:
+            await self._attempt(started, subscriber)
 
     async def _patience(self, started: Started) -> float:
         """Seconds to wait for a callback that we don't have: newer than our config, or one we can't use; 0: deleted.
@@ -177,35 +178,44 @@ class Relay:
         return 0.0 if deleted else UNUSABLE_CALLBACK_PAUSE
 
     @staticmethod
-    def _verdict(started: Started, subscriber: Subscriber | None) -> Outcome | None:
-        """What is settled without an attempt."""
-        if subscriber is None:
-            return Outcome(Result.PERMANENT, "callback_deleted", "the callback was deleted")
+    def _refusal(started: Started, subscriber: Subscriber) -> tuple[str, str] | None:
+        """Reason and detail of what is refused without an attempt."""
         if subscriber.record.disabled:
-            return Outcome(Result.PERMANENT, subscriber.record.disabled, "the callback is disabled")
+            return subscriber.record.disabled, "the callback is disabled"
         if started.attempt.recoveries > MOST_RECOVERIES:
-            return Outcome(Result.PERMANENT, "deliverer_lost", "its deliverer died in each of its attempts")
+            return "deliverer_lost", f"{started.attempt.recoveries} deliverers died in this attempt"
         return None
 
-    async def _attempt(self, started: Started, subscriber: Subscriber | None) -> Outcome:
-        assert subscriber is not None  # noqa: S101 - _verdict has settled those without one
+    async def _refuse(self, started: Started, reason: str, detail: str) -> None:
+        entry = journal.refusal_entry(started.attempt, reason, detail)
+        settlement = Settlement(started, Move.REFUSED, reason, timeline=entry, counts=False)
+        if await _persist(self._consumer.settle, settlement) is None:
+            metrics.STALE.inc()
+        else:
+            journal.refused(started.attempt, reason)
+
+    async def _attempt(self, started: Started, subscriber: Subscriber) -> None:
+        began = time.perf_counter()
+        outcome = await self._outcome(started, subscriber)
+        await self._settle(started, subscriber, outcome, time.perf_counter() - began)
+
+    async def _outcome(self, started: Started, subscriber: Subscriber) -> Outcome:
         try:
             return await self._channel.deliver(started.attempt, subscriber.record, subscriber.signer)
         except Exception:
             log.exception("a channel failed", extra={"delivery": started.attempt.delivery})
             return Outcome(Result.RETRYABLE, "internal_error", "the channel failed; see the deliverer's log")
 
-    async def _settle(self, started: Started, subscriber: Subscriber | None, outcome: Outcome, took: float) -> None:
+    async def _settle(self, started: Started, subscriber: Subscriber, outcome: Outcome, took: float) -> None:
         attempt = started.attempt
-        policy = ONCE if attempt.notification.test or subscriber is None else subscriber.policy
+        policy = ONCE if attempt.notification.test else subscriber.policy
         decision = decide(outcome, attempt.number, policy)
-        gone = subscriber.record.endpoint if outcome.gone and subscriber else ""
+        gone = subscriber.record.endpoint if outcome.gone else ""
         entry = journal.timeline_entry(attempt, decision, outcome, took)
-        settlement = Settlement(started, decision.move, decision.reason, decision.delay, entry, gone)
+        counts = not attempt.notification.test
+        settlement = Settlement(started, decision.move, decision.reason, decision.delay, entry, gone, counts)
         due = await _persist(self._consumer.settle, settlement)
-        if due is None:
-            metrics.STALE.inc()
-        journal.attempt_made(attempt, decision, outcome, took, due or 0.0)
+        journal.attempt_made(attempt, decision, took, due)
         self._hasten(decision)
 
     def _hasten(self, decision: Decision) -> None:

@@ -20,7 +20,7 @@ for i = 6, #ARGV, 2 do
   local result = 'unknown'
   if state == 'refused' or state == 'dead' then
     result = 'redriven'
-    redis.call('HSET', KEYS[1], index, string.format('waiting 0 %d %d %s %s 0 %s', now, now, recoveries, claim, reason))
+    redis.call('HSET', KEYS[1], index, string.format('waiting 0 %d %d 0 %s 0 %s', now, now, claim, reason))
     redis.call('HINCRBY', KEYS[1], 'open', 1)
     redis.call('HINCRBY', KEYS[3], state, -1)
     redis.call('HINCRBY', KEYS[4], tenant, 1)

@@ -55,8 +55,9 @@ for i = 1, (#ARGV - 1) / 12 do
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)
     local due = move == 'retry' and now + delay or 0
-    redis.call('HSET', KEYS[k], index, string.format('%s %s %d %d %s %s 0 %s',
-      move == 'retry' and 'waiting' or move, attempts, due, now, recoveries, claim, reason ~= '' and reason or '-'))
+    redis.call('HSET', KEYS[k], index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
+      move == 'retry' and 'waiting' or move, attempts, due, now, move == 'retry' and '0' or recoveries, claim,
+      reason ~= '' and reason or '-'))
     if attempt ~= '' then redis.call('RPUSH', KEYS[k + 1], string.format('%d %d ', now, due) .. attempt) end
     if ARGV[a + 10] == '1' then health(callback, move, reason, ARGV[a + 9]) end
     if move == 'retry' then
