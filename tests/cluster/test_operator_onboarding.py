@@ -1,7 +1,8 @@
 """From YAML to Ready: what a platform team sees of a Product, an Organization and a Callback."""
 
-from tests.cluster.conftest import Kubectl
-from tests.cluster.operating import Stage, applied, condition
+from tests.cluster.accounts import RBAC, wait_until_granted
+from tests.cluster.conftest import ActAs, Kubectl
+from tests.cluster.operating import RULES, Stage, applied, condition
 
 from angarium import apikeys
 from angarium.records import CallbackRecord, ProductRecord
@@ -100,3 +101,25 @@ async def test_a_changed_spec_is_unready_until_it_is_applied(stage: Stage) -> No
         key = f"callback/{stage.namespace}/warehouse"
         await applied(gateway, lambda tail: getattr(tail.records[key], "suspended", False))
     assert again["status"]["observedGeneration"] == 2
+
+
+async def test_a_role_in_its_namespace_is_enough(stage: Stage, act_as: ActAs) -> None:
+    kubeconfig = await act_as("narrow")
+    metadata = {"name": "narrow", "namespace": stage.namespace}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+    role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": metadata, "rules": RULES}
+    binding = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": "narrow"},
+        "subjects": [{"kind": "ServiceAccount"} | metadata],
+    }
+    for manifest in (role, binding):
+        await stage.api.apply(manifest)
+    await wait_until_granted(stage.api, account, RULES)
+    async with stage.data_plane(), stage.operator(kubeconfig=str(kubeconfig)):
+        await stage.product()
+        await stage.callback()
+        await stage.ready("Callback", "warehouse")
+        await stage.event("CredentialsIssued", "warehouse")
