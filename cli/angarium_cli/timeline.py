@@ -28,7 +28,8 @@ def describe(entry: Entry, remark: Remark = nothing, *, many: bool = False) -> s
         took = f"{answer(entry)}, {entry['durationMs']} ms"
         return "   ".join(filter(None, (f"attempt {entry['number']}", took, remark(entry), _next(entry)))) + to
     by = f" by {entry['by']}" if entry.get("by") and entry["type"] != "accepted" else ""
-    return f"{entry['type']}{by}{to}"
+    why = f": {entry['reason']}" if entry.get("reason") else ""
+    return f"{entry['type']}{why}{by}{to}"
 
 
 def answer(entry: Entry) -> str:

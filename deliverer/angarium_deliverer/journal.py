@@ -21,10 +21,9 @@ def timeline_entry(attempt: Attempt, decision: Decision, outcome: Outcome, took:
     entry: dict[str, object] = {
         "type": "attempt",
         "delivery": attempt.delivery,
-        "callback": attempt.target.name.partition("/")[2],
         "number": attempt.number,
         "outcome": decision.move.value,
-        "reason": outcome.reason,
+        "reason": decision.reason,
         "durationMs": round(took * 1000),
     }
     if outcome.detail:
@@ -36,27 +35,49 @@ def timeline_entry(attempt: Attempt, decision: Decision, outcome: Outcome, took:
     return orjson.dumps(entry)
 
 
-def attempt_made(attempt: Attempt, decision: Decision, outcome: Outcome, took: float, due: float) -> None:
-    """One log line and the metrics; `due` is when the next attempt is, in epoch seconds (0: there is none)."""
-    notification = attempt.notification
-    line = {
-        "notification": notification.id,
-        "delivery": attempt.delivery,
-        "callback": attempt.target.name,
-        "attempt": attempt.number,
-        "outcome": decision.move.value,
-        "reason": outcome.reason,
-        "ms": round(took * 1000),
-    }
+def refusal_entry(attempt: Attempt, reason: str, detail: str) -> bytes:
+    """The same, of a delivery that was refused without an attempt."""
+    return orjson.dumps({"type": "refused", "delivery": attempt.delivery, "reason": reason, "detail": detail})
+
+
+def attempt_made(attempt: Attempt, decision: Decision, took: float, due: float | None) -> None:
+    """One log line and the metrics.
+
+    `due` is when the next attempt is, in epoch seconds. 0: there is none; None: another deliverer had taken the
+    delivery over meanwhile, and what becomes of it is told there.
+    """
+    line = _line(attempt) | {
+        "attempt": attempt.number, "outcome": decision.move.value, "reason": decision.reason, "ms": round(took * 1000),
+    }  # fmt: skip
     if due:
         line["next"] = datetime.fromtimestamp(due, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if due is None:
+        line["stale"] = True
+        metrics.STALE.inc()
     log.info("attempt", extra=line)
-    metrics.ATTEMPTS.labels(notification.product, CHANNEL, decision.move.value, bounded(outcome.reason)).inc()
+    product = attempt.notification.product
+    metrics.ATTEMPTS.labels(product, CHANNEL, decision.move.value, bounded(decision.reason)).inc()
     metrics.ATTEMPT_DURATION.labels(CHANNEL).observe(took)
-    if decision.move is Move.RETRY:
-        return
-    metrics.SETTLED.labels(notification.product, CHANNEL, decision.move.value).inc()
-    if decision.move is Move.DELIVERED:
+    if due is not None and decision.move is not Move.RETRY:
+        _settled(attempt, decision.move)
+
+
+def refused(attempt: Attempt, reason: str) -> None:
+    """One log line and the metrics of a delivery that was refused without an attempt."""
+    log.info("refused", extra=_line(attempt) | {"reason": reason})
+    _settled(attempt, Move.REFUSED)
+
+
+def _line(attempt: Attempt) -> dict[str, object]:
+    return {
+        "notification": attempt.notification.id, "delivery": attempt.delivery, "callback": attempt.target.name,
+    }  # fmt: skip
+
+
+def _settled(attempt: Attempt, move: Move) -> None:
+    notification = attempt.notification
+    metrics.SETTLED.labels(notification.product, CHANNEL, move.value).inc()
+    if move is Move.DELIVERED:
         since = max(notification.created_ms, notification.due_ms) / 1000
         metrics.DELIVERY_LATENCY.labels(notification.priority.value).observe(max(0.0, time.time() - since))
 

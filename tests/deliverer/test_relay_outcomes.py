@@ -9,7 +9,7 @@ from tests.deliverer.receivers import Receiver, Request, reply
 from tests.deliverer.world import SIGNING_KEY, SOON, World, callback, deliverer, settings, world
 
 from angarium.notifications import DeliveryState, Status
-from angarium.queue import Census, Intake, Ledger
+from angarium.queue import Census, Consumer, Intake, Ledger
 from angarium.settings import RedisSettings
 
 
@@ -32,7 +32,7 @@ async def test_delivered_signed_and_told(shop: World) -> None:
         assert got.headers["webhook-id"] == stored.deliveries[0].id
         assert stored.status is Status.DELIVERED
         [attempt] = await Ledger(shop.queue).timeline(posted.id)
-        assert (attempt["outcome"], attempt["number"], attempt["callback"]) == ("delivered", 1, "warehouse")
+        assert (attempt["outcome"], attempt["number"], attempt["delivery"]) == ("delivered", 1, stored.deliveries[0].id)
         assert await shop.counters() == {"accepted": 1, "delivered": 1, "refused": 0, "dead": 0, "waiting": 0}
 
 
@@ -154,3 +154,28 @@ async def test_a_private_address_is_refused_and_not_dialled(shop: World) -> None
             stored = await shop.settled(await shop.post(warehouse))
         assert (stored.deliveries[0].state, stored.deliveries[0].reason) == (DeliveryState.REFUSED, "address_refused")
         assert receiver.connections == 0
+
+
+async def test_a_delivery_that_ends_its_deliverers_is_given_up_and_a_person_may_try_again(shop: World) -> None:
+    async with Receiver() as receiver:
+        warehouse = callback("warehouse", receiver.url)
+        await shop.declare(warehouse)
+        await shop.queue.prepare()
+        posted = await shop.post(warehouse)
+        [begun] = await Consumer(shop.queue, "dead-0").start(await Consumer(shop.queue, "dead-0").read(1))
+        for death in range(6):
+            heir = Consumer(shop.queue, f"dead-{death + 1}")
+            [begun] = await heir.start(await heir.claim(f"dead-{death}", 1))
+        assert (begun.attempt.number, begun.attempt.recoveries) == (1, 6)
+        async with deliverer(settings(shop.redis, "dead-6")):
+            stored = await shop.settled(posted)
+            assert (stored.deliveries[0].state, stored.deliveries[0].reason) == (
+                DeliveryState.REFUSED,
+                "deliverer_lost",
+            )
+            assert receiver.requests == []
+            [entry] = await Ledger(shop.queue).timeline(posted.id)
+            assert (entry["type"], entry["reason"]) == ("refused", "deliverer_lost")
+            assert warehouse.id not in await Census(shop.queue).callbacks()
+            assert await Intake(shop.queue).redrive(posted, [0], b'{"type":"redrive"}') == ["redriven"]
+            assert (await shop.settled(posted)).status is Status.DELIVERED

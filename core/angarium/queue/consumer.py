@@ -16,7 +16,7 @@ from angarium.errors import StorageRefused
 from angarium.identifiers import delivery_id
 from angarium.keys import GROUP, ShardKeys
 from angarium.link import Argument, Link
-from angarium.notifications import LANES, Attempt, Notification
+from angarium.notifications import Attempt, Notification
 from angarium.queue.codec import Ticket, parse_ticket, read_doc
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
@@ -34,6 +34,7 @@ LEAVE = script("leave")
 SILENT = script("silent")
 SHARES = (8, 4, 2, 1)  # of free slots: high, normal, low, bulk
 LARGEST_BATCH = 64
+UNREADABLE_PAUSE = 10.0  # s
 LARGEST_START = 256  # entries begun by one script: Redis serves nobody else meanwhile
 
 
@@ -155,8 +156,15 @@ class Consumer:
             arguments += [entry.lane, entry.id, entry.ticket.index]
         names = [keys.counters, *keys.lanes, *[keys.notification(entry.ticket.notification) for entry in entries]]
         rows = await START.run(self._queue.link, names, arguments)
-        begun = [_started(entry, row) for entry, row in zip(entries, rows, strict=True) if row[0] == b"go"]
-        return [started for started in begun if started]
+        begun: list[Started] = []
+        for entry, row in zip(entries, rows, strict=True):
+            if row[0] == b"go":
+                started = _started(entry, row)
+                if started:
+                    begun.append(started)
+                else:  # for a pod that can read it
+                    await self.release(entry, Release.SCHEDULE, UNREADABLE_PAUSE, claim=row[3])
+        return begun
 
     async def settle(self, settlement: Settlement) -> float | None:
         """End an attempt; epoch seconds at which the next is due (0 for none), or None: another had taken it over."""
@@ -304,6 +312,3 @@ def _started(entry: Entry, row: list[Any]) -> Started | None:
         return None
     attempt = Attempt(delivery_id(notification.id, entry.ticket.index), notification, target, number, recoveries)
     return Started(entry, attempt, claim)
-
-
-__all__ = ["LANES", "Consumer", "Entry", "Promotion", "Release", "Settlement", "Started"]

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from angarium.identifiers import shard_of
 from angarium.keys import GROUP, ShardKeys
-from angarium.link import Argument, Link
+from angarium.link import Link
 from angarium.lua import Script
 from angarium.settings import RedisSettings
 
@@ -69,4 +69,3 @@ def script(name: str) -> Script:
 
 
 ENSURE_GROUP = script("ensure_group")
-__all__ = ["Argument", "Queue", "script"]
