@@ -98,6 +98,15 @@ def test_a_secret_that_lost_its_label_is_still_there_when_it_is_read() -> None:
     assert told.snapshot.secrets[SecretName("shop", "shop-angarium")].data == {"api-key": "still here"}
 
 
+def test_a_secret_that_a_list_of_labels_does_not_hold_is_there_when_it_is_read() -> None:
+    told = Told()
+    told.feed.seen(SECRET, "ADDED", secret(5))
+    told.feed.listed(SECRET, "", [], 20)
+    assert not told.snapshot.secrets
+    told.feed.found(SECRET, secret(8))
+    assert told.snapshot.secrets
+
+
 def test_what_can_no_longer_be_read_is_told_in_words() -> None:
     told = Told()
     told.feed.seen(PRODUCT, "ADDED", product(5))

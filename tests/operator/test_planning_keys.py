@@ -237,3 +237,27 @@ def test_redis_away_changes_nothing_of_what_is_ready() -> None:
     world.snapshot.stored = False
     assert world.plan("product", "shop").empty
     assert world.plan("callback", "warehouse").empty
+
+
+def test_records_lost_the_former_signing_key_is_taken_from_its_secret() -> None:
+    world = World(product(), callback())
+    world.settle()
+    world.annotate("callback", "warehouse", "rotate-requested-at", "1")
+    world.settle()
+    before = signing(world)
+    world.snapshot.published.clear()
+    world.settle()
+    assert len(before) == 2
+    assert signing(world) == before
+
+
+def test_a_rotation_leaves_what_is_programmed_and_a_changed_spec_does_not() -> None:
+    world = World(product(), callback())
+    world.settle()
+    world.snapshot.plane = DataPlane({"gateway": world.revision, "deliverer": world.revision})
+    world.annotate("callback", "warehouse", "rotate-requested-at", "1")
+    world.settle()
+    assert world.verdict("callback", "warehouse", "Programmed")[0] == "True"
+    world.change(callback(spec={"suspend": True}))
+    world.settle()
+    assert world.verdict("callback", "warehouse", "Programmed")[1] == "Pending"

@@ -312,3 +312,16 @@ def test_private_addresses_can_be_let_through_as_a_whole() -> None:
     world.snapshot.policy = replace(world.snapshot.policy, allow_private=True)
     world.settle()
     assert world.verdict("callback", "warehouse", "Accepted")[0] == "True"
+
+
+def test_a_product_that_is_being_deleted_is_no_longer_there() -> None:
+    world = settled()
+    world.snapshot.put(product(deletionTimestamp="2026-11-21T12:00:00Z"))
+    assert world.plan("callback", "warehouse").withdraw
+    assert world.plan("product", "shop").withdraw
+
+
+def test_a_secret_of_another_object_is_a_conflict() -> None:
+    world = World(product())
+    world.write("shop-angarium", {}, "another-uid", owner_names=(("Product", "other"),))
+    assert world.settle() == ["SecretConflict"]
