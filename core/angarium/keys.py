@@ -35,7 +35,10 @@ class ShardKeys:
 
     @cached_property
     def counters(self) -> str:
-        """HASH: notifications, accepted, delivered, refused, dead, stale, recovered: deliveries since the beginning."""
+        """HASH of totals: notifications; deliveries accepted, delivered, refused and dead; stale settles; recoveries.
+
+        A redrive lowers refused and dead.
+        """
         return f"{self._base}counters"
 
     @cached_property
@@ -82,7 +85,7 @@ class ShardKeys:
         return f"{self._base}n:{notification}"
 
     def timeline(self, notification: str) -> str:
-        """LIST of JSON entries; kept as long as the notification."""
+        """LIST of `<at ms> <next attempt ms> <JSON>`; kept as long as the notification."""
         return f"{self._base}t:{notification}"
 
     def idempotency(self, tenant: str, digest: str) -> str:
@@ -110,7 +113,7 @@ class ConfigKeys:
 
     @cached_property
     def records(self) -> str:
-        """HASH `<kind>/<namespace>/<name>` → JSON record."""
+        """HASH `<kind>/<namespace>/<name>` → `<revision> <JSON record>`."""
         return f"{self._base}records"
 
     @cached_property
@@ -120,7 +123,7 @@ class ConfigKeys:
 
     @cached_property
     def changes(self) -> str:
-        """STREAM of changes: key, revision; its last 10,000 or so."""
+        """STREAM of changes: key, revision, epoch; its last 10,000 or so."""
         return f"{self._base}changes"
 
     @cached_property
@@ -130,5 +133,5 @@ class ConfigKeys:
 
     @cached_property
     def applied(self) -> str:
-        """HASH `<role> <pod>` → `<epoch> <revision>` that the pod has applied."""
+        """HASH `<role> <pod>` → JSON {e: epoch, r: revision that it has applied, x: keys of records it rejected}."""
         return f"{self._base}applied"

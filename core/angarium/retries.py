@@ -1,4 +1,4 @@
-"""When to try again: a pure decision from outcome, attempt number, policy and clock.
+"""When to try again: decided from outcome, attempt number and policy, without I/O.
 
 The default schedule is that of Standard Webhooks 1.0 (75 hours in all). Jitter only ever adds (0..+20 %), so neither
 the schedule nor a receiver's Retry-After is undercut.

@@ -136,7 +136,7 @@ class Relay:
             log.warning("left to be taken over: redis is away", extra={"delivery": started.attempt.delivery})
 
     async def _release(self, started: Started, to: Release, delay: float = 0.0) -> bool:
-        return await self._consumer.release(started.entry, to, delay, started.claim)
+        return await self._consumer.release(started.entry, to, delay, started.fence)
 
     async def drain(self, seconds: float) -> None:
         """Let what is in flight finish for so long; then cut it short and hand it back."""
@@ -149,7 +149,7 @@ class Relay:
             await asyncio.gather(*late, return_exceptions=True)
         left = await self._consumer.claim(self._consumer.name, MOST_HELD)  # read, or on its way, when reading stopped
         for entry in left:
-            await self._consumer.release(entry, Release.LANE, claim="*")
+            await self._consumer.release(entry, Release.LANE, fence="*")
 
     async def _deliver(self, started: Started) -> None:
         attempt = started.attempt

@@ -35,7 +35,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
     async with (
         Queue(settings.redis, settings.shards) as queue,
         Consumer(queue, settings.pod) as consumer,
-        Dialer(egress_policy(settings), ca_file=settings.ca_file) as dialer,
+        Dialer(egress_policy(settings), ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
         relay = Relay(

@@ -29,7 +29,7 @@ class DelivererSettings(Settings):
     seal_keys: SecretStr = Field(
         default=SecretStr(""), description="Fernet keys that open sealed credentials, the current first; commas between"
     )
-    ca_file: str | None = Field(
+    ca_bundle: str | None = Field(
         default=None, description="PEM file of the authorities that receivers' certificates need"
     )
 

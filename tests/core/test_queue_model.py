@@ -63,7 +63,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.keys: dict[str, tuple[str, str]] = {}
         self.read_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
         self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
-        self.owner: dict[tuple[str, int], int] = {}  # delivery → claim that may settle it
+        self.owner: dict[tuple[str, int], int] = {}  # delivery → fence that may settle it
         self.plain: Any = redis.Redis.from_url(self.url)  # its replies are unions over protocols
         self.plain.flushall()
 
@@ -136,7 +136,7 @@ class QueueMachine(RuleBasedStateMachine):
                 if not item.attempt.recoveries:
                     expected.attempts += 1
                 expected.attempts = item.attempt.number
-                self.owner[key] = item.claim
+                self.owner[key] = item.fence
             self.begun_by[pod] = [s for s in self.begun_by[pod] if s.entry not in entries] + begun
 
     @rule(pod=st.sampled_from(PODS), move=st.sampled_from(list(Move)), twice=st.booleans())
@@ -148,7 +148,7 @@ class QueueMachine(RuleBasedStateMachine):
         for item in begun:
             key = (item.attempt.notification.id, item.entry.ticket.index)
             settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}')
-            owned = self.owner.get(key) == item.claim
+            owned = self.owner.get(key) == item.fence
             due = self.do(self.consumers[pod].settle(settlement))
             assert (due is not None) == owned
             if owned:
@@ -164,8 +164,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.read_by[pod] = []
         for item in self.begun_by[pod]:
             key = (item.attempt.notification.id, item.entry.ticket.index)
-            owned = self.owner.get(key) == item.claim
-            if self.do(self.consumers[pod].release(item.entry, to, claim=item.claim)):
+            owned = self.owner.get(key) == item.fence
+            if self.do(self.consumers[pod].release(item.entry, to, fence=item.fence)):
                 self.expected[key].attempts -= owned
                 self.owner.pop(key, None)
         self.begun_by[pod] = []

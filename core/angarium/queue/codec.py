@@ -69,8 +69,8 @@ def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
 
 
 def read_delivery(notification: Notification, index: int, state: bytes) -> Delivery:
-    """A delivery from its field: `<state> <attempts> <due ms> <changed ms> <recoveries> <claim> <started> <reason>`."""
-    name, attempts, due, changed, recoveries, _claim, started, reason = state.decode("ascii").split(" ", 7)
+    """A delivery from its field: `<state> <attempts> <due ms> <changed ms> <recoveries> <fence> <started> <reason>`."""
+    name, attempts, due, changed, recoveries, _fence, started, reason = state.decode("ascii").split(" ", 7)
     waiting = name == DeliveryState.WAITING
     return Delivery(
         id=delivery_id(notification.id, index),

@@ -54,7 +54,7 @@ class Started:
 
     entry: Entry
     attempt: Attempt
-    claim: int
+    fence: int  # new for each beginning: who has an older one can settle nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Consumer:
                 if started:
                     begun.append(started)
                 else:  # for a pod that can read it
-                    await self.release(entry, Release.SCHEDULE, UNREADABLE_PAUSE, claim=row[3])
+                    await self.release(entry, Release.SCHEDULE, UNREADABLE_PAUSE, fence=row[3])
         return begun
 
     async def settle(self, settlement: Settlement) -> float | None:
@@ -183,16 +183,16 @@ class Consumer:
                 keys.failed(notification.tenant),
             ]
             arguments += [
-                entry.lane, entry.id, entry.ticket.text, settlement.started.claim, settlement.move.value,
+                entry.lane, entry.id, entry.ticket.text, settlement.started.fence, settlement.move.value,
                 round(settlement.delay * 1000), settlement.reason, settlement.timeline, notification.retention_s,
                 settlement.gone, int(settlement.counts), f"{notification.id} {notification.tenant}",
             ]  # fmt: skip
         return list(await SETTLE.run(self._queue.link, names, arguments))
 
     async def release(
-        self, entry: Entry, to: Release, delay: float = 0.0, claim: int | Literal["*"] | None = None
+        self, entry: Entry, to: Release, delay: float = 0.0, fence: int | Literal["*"] | None = None
     ) -> bool:
-        """Give an entry back without spending an attempt; `claim` where one was begun and cut short ("*": whichever).
+        """Give an entry back without spending an attempt; `fence` where one was begun and cut short ("*": whichever).
 
         False when this consumer does not hold it any more.
         """
@@ -213,7 +213,7 @@ class Consumer:
                 entry.lane,
                 entry.id,
                 ticket.text,
-                "" if claim is None else claim,
+                "" if fence is None else fence,
                 to.value,
                 round(delay * 1000),
             ],
@@ -303,7 +303,7 @@ def _entries_of(reply: Any) -> list[Any]:
 
 def _started(entry: Entry, row: list[Any]) -> Started | None:
     """None for one that can't be read (a newer gateway's?): it must not hold up those it was read with."""
-    _, number, recoveries, claim, doc, body = row
+    _, number, recoveries, fence, doc, body = row
     try:
         notification: Notification = read_doc(entry.ticket.notification, doc, body)
         target = notification.targets[entry.ticket.index]
@@ -311,4 +311,4 @@ def _started(entry: Entry, row: list[Any]) -> Started | None:
         log.exception("a notification can't be read; it waits", extra={"notification": entry.ticket.notification})
         return None
     attempt = Attempt(delivery_id(notification.id, entry.ticket.index), notification, target, number, recoveries)
-    return Started(entry, attempt, claim)
+    return Started(entry, attempt, fence)

@@ -24,7 +24,7 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`replay` is the id of the notification that was accepted with this key before, if one was."""
+    """`id` is that of the notification; with `replay`, of the one that was accepted with this key before."""
 
     id: str
     replay: bool = False

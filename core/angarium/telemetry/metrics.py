@@ -47,7 +47,7 @@ BACKLOG = Gauge("angarium_backlog", "Deliveries that wait", ["lane", "state"])
 OLDEST_READY = Gauge(
     "angarium_oldest_ready_seconds", "Age of the oldest delivery that is ready and not yet read", ["lane"]
 )
-DEAD_LETTERS = Gauge("angarium_dead_letters", "Refused and dead deliveries since the beginning, less those redriven")
+DEAD_LETTERS = Gauge("angarium_dead_letters", "Refused and dead deliveries, less those redriven, of all products")
 REDIS_MEMORY = Gauge("angarium_redis_memory_ratio", "Used memory over maxmemory; 0 where there is no limit")
 
 # operator

@@ -14,13 +14,13 @@ local stream = KEYS[({high = 9, normal = 10, low = 11, bulk = 12})[lane]]
 local results, changed = {}, false
 for i = 6, #ARGV, 2 do
   local index, callback = ARGV[i], ARGV[i + 1]
-  local state, attempts, due, _, recoveries, claim, started, reason =
+  local state, attempts, due, _, recoveries, fence, started, reason =
     string.match(redis.call('HGET', KEYS[1], index) or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%S+)$')
   local ticket = table.concat({id, index, tenant, callback, lane}, ' ')
   local result = 'unknown'
   if state == 'refused' or state == 'dead' then
     result = 'redriven'
-    redis.call('HSET', KEYS[1], index, string.format('waiting 0 %d %d 0 %s 0 %s', now, now, claim, reason))
+    redis.call('HSET', KEYS[1], index, string.format('waiting 0 %d %d 0 %s 0 %s', now, now, fence, reason))
     redis.call('HINCRBY', KEYS[1], 'open', 1)
     redis.call('HINCRBY', KEYS[3], state, -1)
     redis.call('HINCRBY', KEYS[4], tenant, 1)
@@ -37,7 +37,7 @@ for i = 6, #ARGV, 2 do
       if redis.call('ZREM', KEYS[5], scheduled) == 1 then
         result = 'hastened'
         redis.call('HSET', KEYS[1], index,
-          string.format('waiting %s %d %d %s %s %s %s', attempts, now, now, recoveries, claim, started, reason))
+          string.format('waiting %s %d %d %s %s %s %s', attempts, now, now, recoveries, fence, started, reason))
         redis.call('XADD', stream, '*', 'd', ticket)
       end
     end

@@ -4,7 +4,7 @@
 -- KEYS  1 counters  2 backlog  3 schedule  4 expiry  5 callback backlog  6 callback delivered  7 callback failing
 --       8 callback gone  9 high  10 normal  11 low  12 bulk
 --       13.. for each delivery: notification, timeline, the tenant's failed
--- ARGV  1 group  2.. for each delivery 12 values: lane (1..4), entry id, ticket, claim, move, delay ms, reason, timeline entry
+-- ARGV  1 group  2.. for each delivery 12 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline entry
 --       without its due time ('' for none), seconds the finished notification is kept, endpoint token if gone ('' if not),
 --       counts against the endpoint's health (1 or 0), the member of expiry
 -- result for each delivery {'settled', due ms} | {'again'} (this very settle was done before) | {'stale'} (another
@@ -41,12 +41,12 @@ end
 local results = {}
 for i = 1, (#ARGV - 1) / 12 do
   local a, k = 2 + (i - 1) * 12, 13 + (i - 1) * 3
-  local stream, entry, ticket, claim, move = KEYS[8 + ARGV[a]], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local stream, entry, ticket, fence, move = KEYS[8 + ARGV[a]], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local delay, reason, attempt = tonumber(ARGV[a + 5]), ARGV[a + 6], ARGV[a + 7]
   local _, index, _, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
   local state, attempts, _, _, recoveries, known, started =
     string.match(redis.call('HGET', KEYS[k], index) or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
-  if known ~= claim then
+  if known ~= fence then
     redis.call('HINCRBY', KEYS[1], 'stale', 1)
     results[i] = {'stale'}
   elseif started ~= '1' then
@@ -56,7 +56,7 @@ for i = 1, (#ARGV - 1) / 12 do
     redis.call('XDEL', stream, entry)
     local due = move == 'retry' and now + delay or 0
     redis.call('HSET', KEYS[k], index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
-      move == 'retry' and 'waiting' or move, attempts, due, now, move == 'retry' and '0' or recoveries, claim,
+      move == 'retry' and 'waiting' or move, attempts, due, now, move == 'retry' and '0' or recoveries, fence,
       reason ~= '' and reason or '-'))
     if attempt ~= '' then redis.call('RPUSH', KEYS[k + 1], string.format('%d %d ', now, due) .. attempt) end
     if ARGV[a + 10] == '1' then health(callback, move, reason, ARGV[a + 9]) end
