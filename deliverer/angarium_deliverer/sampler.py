@@ -1,12 +1,14 @@
 """Shows the queue as a whole, and this pod's view of config, in the metrics."""
 
 import asyncio
+import logging
 
 from angarium.config import ConfigStore, ConfigTail
 from angarium.notifications import LANES
 from angarium.queue import Census, Queue
 from angarium.telemetry import metrics
 
+log = logging.getLogger(__name__)
 PAUSE = 15.0  # s
 
 
@@ -17,6 +19,7 @@ class Sampler:
         self._queue, self._tail = queue, tail
         self._census = Census(queue)
         self._store = ConfigStore(queue.link)
+        self._warned = False
 
     async def watch_link(self) -> float:
         """Whether Redis is there: read from memory, so often."""
@@ -25,9 +28,12 @@ class Sampler:
 
     async def step(self) -> float:
         """One round."""
-        backlog, memory, store = await asyncio.gather(
-            self._census.backlog(), self._census.memory_ratio(), self._store.state()
+        backlog, memory, evicts, store = await asyncio.gather(
+            self._census.backlog(), self._census.memory_ratio(), self._census.evicts(), self._store.state()
         )
+        if evicts and not self._warned:
+            log.error("redis would evict accepted deliveries when it is full; set maxmemory-policy noeviction")
+        self._warned = evicts
         for lane in LANES:
             metrics.BACKLOG.labels(lane, "ready").set(backlog.ready[lane])
             metrics.BACKLOG.labels(lane, "in_flight").set(backlog.in_flight[lane])

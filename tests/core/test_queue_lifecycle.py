@@ -2,6 +2,8 @@
 
 import time
 
+import redis.asyncio
+
 from angarium.notifications import DeliveryState, Notification, Priority, Status, Target
 from angarium.queue import Census, Consumer, Filters, Intake, Ledger, Queue, Release, Settlement
 from angarium.retries import Move
@@ -74,3 +76,17 @@ async def test_a_fan_out_to_thousands_is_stored_and_read_whole(redis_settings: R
         assert len(stored.deliveries) == 5000
         [listed] = (await ledger.page("prd_a", Filters(), 10)).items
         assert listed.deliveries == stored.deliveries
+
+
+async def test_a_redis_that_would_evict_is_known(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
+) -> None:
+    async with Queue(redis_settings) as queue:
+        assert not await Census(queue).evicts()
+        await redis_client.config_set("maxmemory-policy", "allkeys-lru")
+        await redis_client.config_set("maxmemory", "1gb")
+        try:
+            assert await Census(queue).evicts()
+        finally:
+            await redis_client.config_set("maxmemory", 0)
+            await redis_client.config_set("maxmemory-policy", "noeviction")

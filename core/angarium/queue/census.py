@@ -76,11 +76,19 @@ class Census:
 
     async def memory_ratio(self) -> float:
         """Used memory over maxmemory; 0 where there is no limit."""
-        raw = await self._queue.link.call("INFO", "memory")
-        text = raw.decode() if isinstance(raw, bytes) else str(raw)
-        facts = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        facts = await self._memory()
         limit = int(facts.get("maxmemory", 0))
         return int(facts["used_memory"]) / limit if limit else 0.0
+
+    async def evicts(self) -> bool:
+        """Whether Redis, once it is full, throws away what was accepted instead of refusing more."""
+        facts = await self._memory()
+        return int(facts.get("maxmemory", 0)) > 0 and facts.get("maxmemory_policy", "noeviction") != "noeviction"
+
+    async def _memory(self) -> dict[str, str]:
+        raw = await self._queue.link.call("INFO", "memory")
+        text = raw.decode() if isinstance(raw, bytes) else str(raw)
+        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
     async def _shard(self, keys: ShardKeys) -> Backlog:
         link = self._queue.link
