@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 from tests.e2e import diagnostics, scenario
 from tests.e2e.cluster import build_images, cluster, require_empty
-from tests.e2e.commands import Failed, say
+from tests.e2e.commands import SHOP, SYSTEM, Failed, say
 
 SERVICES = ("gateway", "deliverer", "operator")
 
@@ -28,7 +28,7 @@ def main() -> int:
     pods = f"{options.registry or 'localhost'}/angarium-e2e/pods:1"
     try:
         with cluster() as command:
-            require_empty((scenario.SYSTEM, scenario.SHOP))
+            require_empty((SYSTEM, SHOP))
             build_images(command, images(options.registry), pods)
             walk(pods, options.registry, keep=options.keep)
     except Failed as error:
@@ -42,8 +42,8 @@ def walk(pods: str, registry: str | None, *, keep: bool) -> None:
     """The scenario; after a failure, what there is to see."""
     try:
         scenario.walk(pods, *(["--set", f"image.registry={registry}"] if registry else []))
-    except Failed:
-        diagnostics.show((scenario.SYSTEM, scenario.SHOP))
+    except BaseException:
+        diagnostics.show((SYSTEM, SHOP))
         if not keep:
             scenario.clean_up()
         raise

@@ -10,6 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+RELEASE = "angarium"
+SYSTEM, SHOP = "angarium-e2e", "angarium-e2e-shop"
+PATIENCE = "180s"
+
 
 class Failed(Exception):
     """The end-to-end test failed; the message says at what."""
@@ -61,3 +65,9 @@ def build(command: Sequence[str], name: str, context: str, target: str = "") -> 
 def environment(name: str) -> list[str]:
     """A variable that holds a command line."""
     return shlex.split(os.environ.get(name, ""))
+
+
+def expect(found: object, wanted: object, what: str) -> None:
+    """Or fail, in words."""
+    if found != wanted:
+        raise Failed(f"{what}: expected {wanted!r}, found {found!r}")

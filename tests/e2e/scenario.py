@@ -1,32 +1,16 @@
 """The way of a platform engineer: install, declare, send, see it delivered and retried, look around, take it away."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.e2e.commands import Failed, get, kubectl, run, say, step
+from tests.e2e.commands import PATIENCE, RELEASE, SHOP, SYSTEM, expect, get, kubectl, run, say, step
+from tests.e2e.customer import send, start_receiver
+from tests.e2e.rollout import flood_a_rollout
 
 ROOT = Path(__file__).parents[2]
 CHART = str(ROOT / "helm/angarium")
-RELEASE = "angarium"
-SYSTEM, SHOP = "angarium-e2e", "angarium-e2e-shop"
-PATIENCE = "180s"
-
-
-@dataclass(frozen=True)
-class Notification:
-    """What the sender pod told of one notification, and the receiver of its attempts."""
-
-    told: dict[str, Any]
-    verdicts: list[str]
-
-    @property
-    def attempts(self) -> list[tuple[int, str, str | None]]:
-        """Number, outcome and reason of each attempt in the timeline."""
-        entries = [entry for entry in self.told["timeline"] if entry["type"] == "attempt"]
-        return [(entry["number"], entry["outcome"], entry.get("reason")) for entry in entries]
 
 
 def make_namespaces() -> None:
@@ -58,42 +42,9 @@ def declare() -> None:
     kubectl("wait", "--for=condition=Ready", *names, "-n", SHOP, "--timeout=60s")
 
 
-def start_receiver(image: str) -> None:
-    """The Service that the example's Callback names."""
-    manifest = (Path(__file__).parent / "manifests/receiver.yaml").read_text(encoding="utf-8")
-    kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest.replace("IMAGE", image))
-    kubectl("rollout", "status", "deployment/warehouse", "-n", SHOP, f"--timeout={PATIENCE}", timeout=200)
-
-
-def send(image: str, job: str, *events: str) -> list[Notification]:
-    """From a pod that mounts the Product's Secret; one Notification for each event, which must all be delivered."""
-    text = (Path(__file__).parent / "manifests/sender.yaml").read_text(encoding="utf-8")
-    manifest = text.replace("IMAGE", image).replace("NAME", job).replace("EVENTS", ", ".join(events))
-    kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest)
-    kubectl("wait", "--for=condition=Complete", f"job/{job}", "-n", SHOP, f"--timeout={PATIENCE}", timeout=200)
-    told = [json.loads(line) for line in kubectl("logs", f"job/{job}", "-n", SHOP).splitlines()]
-    heard = [json.loads(line) for line in kubectl("logs", "deployment/warehouse", "-n", SHOP).splitlines()]
-    found = [Notification(each, verdicts_of(each["id"], heard)) for each in told]
-    for each in found:
-        expect(each.told["status"], "delivered", f"the status of {each.told['id']}")
-    return found
-
-
-def verdicts_of(notification: str, heard: list[dict[str, Any]]) -> list[str]:
-    """What the receiver made of each attempt; a delivery's id holds its notification's."""
-    body = notification.removeprefix("not_")
-    return [line["verdict"] for line in heard if line["id"].startswith(f"dlv_{body}_")]
-
-
 def apply(found: dict[str, Any]) -> None:
     """One object."""
     kubectl("apply", "-f", "-", stdin=json.dumps(found))
-
-
-def expect(found: object, wanted: object, what: str) -> None:
-    """Or fail, in words."""
-    if found != wanted:
-        raise Failed(f"{what}: expected {wanted!r}, found {found!r}")
 
 
 def check_no_tokens() -> None:
@@ -183,6 +134,9 @@ def walk(pods_image: str, *arguments: str) -> None:
         check_no_tokens()
     with step("metrics agree"):
         check_metrics()
+    with step("gateways and deliverers restarted under load: nothing refused, lost or sent twice"):
+        count = flood_a_rollout(pods_image)
+    say(f"      {count:6} notifications meanwhile")
     report_memory()
     with step("helm uninstall leaves objects and Secrets"):
         uninstall()

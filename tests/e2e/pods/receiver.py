@@ -54,5 +54,12 @@ class Receiver(BaseHTTPRequestHandler):
         """Its own line says more."""
 
 
+class Server(ThreadingHTTPServer):
+    """One thread for each connection."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no news."""
+
+
 if __name__ == "__main__":
-    ThreadingHTTPServer(("", PORT), Receiver).serve_forever()
+    Server(("", PORT), Receiver).serve_forever()

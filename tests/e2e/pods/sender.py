@@ -1,9 +1,14 @@
 """A customer's service: reads where and as whom from the Secret mounted at /binding, sends each event that is named on
 its command line, waits until it is delivered, and prints the timeline as one JSON line.
+
+With `--flood` it sends without pause until it gets SIGUSR1, never repeating what failed, waits until nothing is
+pending, and prints what was accepted and what failed.
 """
 
 import json
+import signal
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -67,8 +72,44 @@ def follow(notification: str, deadline: float) -> dict[str, Any]:
         time.sleep(0.2)
 
 
+def flood() -> None:
+    """One line for its beginning, one for its end."""
+    stop, accepted, failed = threading.Event(), list[str](), list[str]()
+
+    def post() -> None:
+        while not stop.wait(0.02):
+            status, answer = call("POST", "/v1/notifications", {"event": "order.flooded", "data": {}})
+            if status == 202:
+                accepted.append(answer["id"])
+            else:
+                failed.append(f"{status} {answer}")
+
+    signal.signal(signal.SIGUSR1, lambda *_: stop.set())
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    sys.stdout.write("begun\n")
+    for thread in threads:
+        thread.join()
+    sys.stdout.write(json.dumps({"accepted": accepted, "failed": failed, "pending": settle()}) + "\n")
+
+
+def settle() -> int:
+    """How many are still pending in the end."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        status, answer = call("GET", "/v1/notifications?status=pending")
+        pending = len(answer["notifications"]) if status == 200 else -1
+        if pending == 0 or time.monotonic() > deadline:
+            return pending
+        time.sleep(0.5)
+
+
 def main(events: list[str]) -> None:
     """One line for each event."""
+    if events == ["--flood"]:
+        flood()
+        return
     for event in events:
         deadline = time.monotonic() + PATIENCE
         accepted = send(event, deadline)
