@@ -117,6 +117,15 @@ async def test_records_lost_while_the_operator_was_away_keep_their_keys(
         assert gateway.records.keys() == records.keys()
 
 
+async def test_what_was_there_before_the_operator_is_published_at_once(stage: Stage) -> None:
+    await stage.product()
+    await stage.callback()
+    async with stage.data_plane() as gateway, stage.operator():
+        await stage.ready("Product", "shop")
+        await stage.ready("Callback", "warehouse")
+        assert await revision(stage) == gateway.revision == 2
+
+
 async def test_one_lost_record_is_noticed(stage: Stage, redis_client: redis.asyncio.Redis) -> None:
     async with stage.data_plane() as gateway, stage.operator():
         await settled(stage)
