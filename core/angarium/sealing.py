@@ -14,10 +14,16 @@ class Sealer:
 
     def __init__(self, keys: Sequence[str]) -> None:
         """`keys` are Fernet keys (32 bytes, URL-safe base64), the current one first; at least one."""
+        self._keys = tuple(keys)
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
             raise SealError("a seal key must be 32 bytes in URL-safe base64; at least one is needed") from error
+
+    @property
+    def current(self) -> "Sealer":
+        """With the current key alone: what it opens needs no sealing anew."""
+        return Sealer(self._keys[:1])
 
     def seal(self, plain: bytes) -> str:
         """Encrypt and authenticate."""

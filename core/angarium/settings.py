@@ -7,11 +7,14 @@ Each service extends `Settings` with its own fields; secrets may also be given a
 import os
 import socket
 import sys
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from angarium.sealing import Sealer, SealError
 
 PREFIX = "ANGARIUM_"
 
@@ -58,6 +61,47 @@ class Settings(BaseSettings):
     probe_port: int = Field(
         default=9480, ge=0, le=65535, description="port of /healthz, /readyz and /metrics; 0 picks a free one"
     )
+
+
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+
+
+class TrustSettings(Settings):
+    """What operator and deliverer must be told alike: keys that seal credentials, networks that may be dialled."""
+
+    seal_keys: SecretStr = Field(
+        default=SecretStr(""), description="Fernet keys that seal credentials, the current first; commas between"
+    )
+    egress_allowed_cidrs: Networks = Field(default=(), description="private networks to dial; commas between")
+    egress_denied_cidrs: Networks = Field(default=(), description="networks never to dial; commas between")
+
+    @property
+    def sealer(self) -> Sealer:
+        """Of all keys."""
+        return _sealer(self.seal_keys)
+
+    @field_validator("egress_allowed_cidrs", "egress_denied_cidrs", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return parts(value)
+
+    @field_validator("seal_keys")
+    @classmethod
+    def _valid_keys(cls, value: SecretStr) -> SecretStr:
+        try:
+            _sealer(value)
+        except SealError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
+def _sealer(keys: SecretStr) -> Sealer:
+    return Sealer([key.strip() for key in keys.get_secret_value().replace("\n", ",").split(",") if key.strip()])
+
+
+def parts(value: object) -> object:
+    """A list as the environment has it, with commas between."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
 S = TypeVar("S", bound=BaseSettings)

@@ -9,26 +9,25 @@ from typing import Any
 from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
+from angarium.loops import forever
 from angarium.queue import Consumer, Queue
-from angarium.sealing import Sealer
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
 from angarium_deliverer.janitor import Janitor
-from angarium_deliverer.loops import forever
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import Recoverer
 from angarium_deliverer.relay import Relay
 from angarium_deliverer.sampler import Sampler
-from angarium_deliverer.settings import DelivererSettings, seal_keys_of
+from angarium_deliverer.settings import DelivererSettings
 
 STUCK_AFTER = 60.0  # s without a read while Redis is there and a slot is free
 
 
 async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Deliver until `stop` is set, then drain."""
-    directory = Directory(Sealer(seal_keys_of(settings.seal_keys)))
+    directory = Directory(settings.sealer)
     tail = ConfigTail(settings.redis, directory.accept)
     directory.follow(tail)
     probes = Probes()
@@ -47,7 +46,9 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         recoverer = Recoverer(consumer, presence, relay.free, relay.dispatch)
         sampler = Sampler(queue, tail)
         _install(probes, queue, tail, relay, stop)
-        async with running(tail.run(), presence.run(), forever("link", sampler.watch_link)):
+        async with running(
+            forever("config", tail.run), forever("beat", presence.run), forever("link", sampler.watch_link)
+        ):
             if await _first(tail.loaded.wait(), stop.wait()):
                 async with running(
                     forever("read", _reading(recoverer, relay)),

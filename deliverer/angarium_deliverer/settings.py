@@ -1,18 +1,11 @@
 """What a deliverer reads from the environment."""
 
-from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated
+from pydantic import Field
 
-from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import NoDecode
-
-from angarium.sealing import Sealer, SealError
-from angarium.settings import Settings
-
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+from angarium.settings import TrustSettings
 
 
-class DelivererSettings(Settings):
+class DelivererSettings(TrustSettings):
     """Each a variable ANGARIUM_<NAME>."""
 
     probe_port: int = Field(
@@ -22,32 +15,6 @@ class DelivererSettings(Settings):
     drain_seconds: float = Field(
         default=40.0, ge=0, le=600, description="seconds for what is in flight at SIGTERM; the rest is handed back"
     )
-    egress_allowed_cidrs: Networks = Field(
-        default=(), description="private networks that may be dialled; commas between"
-    )
-    egress_denied_cidrs: Networks = Field(default=(), description="networks that may never be dialled; commas between")
-    seal_keys: SecretStr = Field(
-        default=SecretStr(""), description="Fernet keys that open sealed credentials, the current first; commas between"
-    )
     ca_bundle: str | None = Field(
-        default=None, description="PEM file of the authorities that receivers' certificates need"
+        default=None, description="path of a PEM file with the authorities to trust instead of certifi's"
     )
-
-    @field_validator("egress_allowed_cidrs", "egress_denied_cidrs", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-    @field_validator("seal_keys")
-    @classmethod
-    def _valid_keys(cls, value: SecretStr) -> SecretStr:
-        try:
-            Sealer(seal_keys_of(value))
-        except SealError as error:
-            raise ValueError(str(error)) from error
-        return value
-
-
-def seal_keys_of(value: SecretStr) -> list[str]:
-    """The single keys of ANGARIUM_SEAL_KEYS."""
-    return [key.strip() for key in value.get_secret_value().replace("\n", ",").split(",") if key.strip()]

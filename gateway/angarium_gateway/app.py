@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -10,8 +9,8 @@ from aiohttp import web
 
 from angarium.config import ConfigTail, Presence
 from angarium.errors import StorageUnavailable
+from angarium.loops import forever
 from angarium.queue import Intake, Ledger, Queue
-from angarium.telemetry import metrics
 from angarium.telemetry.probes import Probes
 from angarium_gateway import keys
 from angarium_gateway.bodies import LARGEST
@@ -24,9 +23,6 @@ from angarium_gateway.limits import RateLimits
 from angarium_gateway.routes import ENDPOINTS
 from angarium_gateway.settings import GatewaySettings
 from angarium_gateway.vitals import Vitals
-
-log = logging.getLogger(__name__)
-PAUSE = 1.0  # s before a loop that failed begins again
 
 
 def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -> web.Application:
@@ -57,7 +53,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue), Ledger(queue), vitals
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
-        async with _running(tail=tail.run, presence=presence.run, vitals=vitals.run):
+        async with _running(tail=tail.run, presence=presence.run, vitals=vitals.step):
             yield
         with contextlib.suppress(StorageUnavailable):  # then the others find out by our silence
             await presence.leave()
@@ -72,22 +68,11 @@ def _readiness(app: web.Application, queue: Queue) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _running(**loops: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(_for_ever(name, loop), name=name) for name, loop in loops.items()]
+async def _running(**loops: Callable[[], Awaitable[float | None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(forever(name, loop), name=name) for name, loop in loops.items()]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _for_ever(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """A loop that ends by an error begins again: the gateway serves from memory meanwhile."""
-    while True:
-        try:
-            await loop()
-        except Exception:
-            log.exception("a loop failed and begins again", extra={"loop": name})
-            metrics.LOOP_ERRORS.labels(name).inc()
-        await asyncio.sleep(PAUSE)

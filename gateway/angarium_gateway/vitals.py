@@ -1,19 +1,19 @@
-"""How Redis and the other gateways are, read once a second, so that requests need not ask.
+"""How Redis and the other gateways are, read every two seconds, so that requests need not ask.
 
-While Redis has been away for a while, or is nearly full, what is new is refused at once instead of gathering here.
+While requests have met no Redis for a while, or it is nearly full, what is new is refused at once instead of
+gathering here.
 """
 
 import asyncio
 import logging
 
 from angarium.config import ConfigStore, ConfigTail, read_live
-from angarium.errors import StorageUnavailable
 from angarium.queue import Census, Queue
 from angarium.telemetry import metrics
 from angarium_gateway.problems import full, unavailable
 
 log = logging.getLogger(__name__)
-INTERVAL = 1.0  # s
+INTERVAL = 2.0  # s
 PATIENCE = 2.0  # s that Redis may be away before requests are refused without trying
 
 
@@ -46,17 +46,11 @@ class Vitals:
         if self.memory_ratio >= self._memory_limit:
             raise full()
 
-    async def run(self) -> None:
-        """Sample until cancelled; a round that fails is counted, and the next one comes all the same."""
-        while True:
-            try:
-                await self.sample()
-            except StorageUnavailable:
-                metrics.REDIS_UP.set(0)
-            except Exception:
-                log.exception("sampling failed")
-                metrics.LOOP_ERRORS.labels("vitals").inc()
-            await asyncio.sleep(INTERVAL)
+    async def step(self) -> float:
+        """One round of `forever`."""
+        metrics.REDIS_UP.set(self._queue.link.up)
+        await self.sample()
+        return INTERVAL
 
     async def sample(self) -> None:
         """One round."""

@@ -21,7 +21,6 @@ from angarium.resources import (
     Resource,
     Status,
 )
-from angarium.telemetry.metrics import WATCH_EVENT
 from angarium_operator.kinds import NAMESPACE, SECRET, Kind
 from angarium_operator.planning import Broken, Key, ManagedSecret, Snapshot
 from angarium_operator.planning.snapshot import SecretName
@@ -61,7 +60,6 @@ class Feed:
 
     def seen(self, kind: Kind, type_: str | None, raw: Object) -> None:
         """An event of a watch, or an object that was read or written."""
-        WATCH_EVENT.labels(kind.name).set_to_current_time()
         metadata = raw["metadata"]
         name = (metadata.get("namespace", ""), metadata["name"])
         version = Version(metadata.get("uid", ""), int(metadata.get("resourceVersion", 0)))

@@ -21,7 +21,7 @@ import aiohttp
 import kopf
 from kubernetes.aio.client.api_client import ApiClient
 
-from angarium.telemetry.metrics import API_REQUESTS
+from angarium.telemetry.metrics import API_REQUESTS, WATCH_EVENT
 from angarium_operator.api import connect
 from angarium_operator.kinds import Kind
 from angarium_operator.streams import Stream, check, watched
@@ -149,6 +149,7 @@ class Informer:
         @kopf.on.event(kind.group, kind.version, kind.plural, id=f"see-{kind.name}", registry=registry)
         async def see(event: Any, **_: Any) -> None:
             if not self._stop.is_set():
+                WATCH_EVENT.labels(kind.name).set_to_current_time()
                 self._tell(self._seen, kind, event["type"], event["object"])
 
     def _settings(self) -> kopf.OperatorSettings:

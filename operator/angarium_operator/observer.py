@@ -43,22 +43,20 @@ class Observer:
         self._unhealthy: set[tuple[str, str]] = set()
 
     async def watch_plane(self) -> None:
-        """Look often while something waits for the data plane, seldom otherwise."""
-        while True:
-            await self.look()
-            waits = bool(self._reconciler.waiting) or self._snapshot.plane.doubted_until is not None
-            seconds = self._settings.look_seconds if waits else self._settings.idle_look_seconds
-            self._reconciler.wakened.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await self._reconciler.wakened.wait()
-                    await asyncio.sleep(self._settings.look_seconds / 5)  # more is about to come
+        """One look, and the time until the next: short while something waits for the data plane, long otherwise."""
+        await self.look()
+        waits = bool(self._reconciler.waiting) or self._snapshot.plane.doubted_until is not None
+        seconds = self._settings.look_seconds if waits else self._settings.idle_look_seconds
+        self._reconciler.wakened.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._reconciler.wakened.wait()
+                await asyncio.sleep(self._settings.look_seconds / 5)  # more is about to come
 
     async def watch_health(self) -> None:
-        """Look at endpoints from time to time."""
-        while True:
-            await asyncio.sleep(self._settings.health_seconds)
-            await self.look_at_health()
+        """The time until the next look at endpoints, and the look."""
+        await asyncio.sleep(self._settings.health_seconds)
+        await self.look_at_health()
 
     async def look(self) -> None:
         """One look at store and pods."""

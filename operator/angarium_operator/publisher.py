@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pydantic import ValidationError
 
 from angarium.config import ConfigStore, RecordsLost
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageUnavailable
 from angarium.records import RECORD, CallbackRecord, OrganizationRecord, ProductRecord, Record
 from angarium.telemetry.metrics import CONFIG_REVISION
-from angarium_operator.planning import Key, Published, Snapshot, plan
+from angarium_operator.planning import Key, Plan, Published, Snapshot, plan
 
 KNOWN = (ProductRecord, OrganizationRecord, CallbackRecord)
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Publisher:
         return self._store.epoch
 
     async def publish(self, record: Record) -> None:
-        """Publish; raises StorageUnavailable, or RecordsLost where all must be planned anew."""
+        """Publish; raises StorageUnavailable, StorageFull, or RecordsLost where all must be planned anew."""
         async with self._writing():
             revisions = await self._store.publish([record])
         self._note([record], revisions[record.key])
@@ -62,9 +62,9 @@ class Publisher:
             except RecordsLost:  # somebody began it just now: the next look takes it as it is
                 self._loaded = False
                 return False
-            except StorageUnavailable:
+            except (StorageUnavailable, StorageFull) as error:
                 if self._snapshot.stored:
-                    log.warning("records can't be published while redis is away")
+                    log.warning("records can't be published now", extra={"error": str(error)})
                 self._snapshot.stored = False
                 return False
         return True
@@ -113,7 +113,7 @@ class Publisher:
         snapshot = self._snapshot
         snapshot.stored = True
         try:
-            plans = {key: plan(snapshot, key, datetime.now(UTC)) for key in snapshot.everything()}
+            plans = {key: _tried(snapshot, key) for key in snapshot.everything()}
         finally:
             snapshot.stored = False
         snapshot.pending |= {key: planned.pending for key, planned in plans.items() if planned.pending}
@@ -125,6 +125,15 @@ class Publisher:
             key = Key.parse(record.key)
             self._snapshot.published[key] = Published.of(revision, plain, self._snapshot.published.get(key))
         CONFIG_REVISION.set(revision)
+
+
+def _tried(snapshot: Snapshot, key: Key) -> Plan:
+    """The plan, or an empty one where it can't be made: one object must not keep the others' records back."""
+    try:
+        return plan(snapshot, key, datetime.now(UTC))
+    except Exception:
+        log.exception("a plan could not be made", extra={"object": str(key)})
+        return Plan()
 
 
 def _parsed(found: dict[str, tuple[int, str]]) -> dict[Key, Published]:

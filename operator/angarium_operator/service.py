@@ -2,11 +2,12 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from angarium.config import ConfigStore
+from angarium.loops import forever
 from angarium.queue import Census, Queue
-from angarium.sealing import Sealer
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
@@ -19,7 +20,7 @@ from angarium_operator.planning import Policy, Snapshot
 from angarium_operator.publisher import Publisher
 from angarium_operator.reconciler import Reconciler
 from angarium_operator.resync import Resync
-from angarium_operator.settings import OperatorSettings, seal_keys_of
+from angarium_operator.settings import OperatorSettings
 from angarium_operator.vigil import Vigil
 
 
@@ -95,11 +96,14 @@ class Operator:
 
     async def _serve(self, stopping: "asyncio.Task[Any]") -> None:
         loops = [
-            *(self._reconciler.work(self._applier) for _ in range(self._settings.workers)),
-            self._observer.watch_plane(),
-            self._observer.watch_health(),
-            self._resync.run(self._settings.resync_seconds),
-            self._vigil.run(),
+            *(
+                forever("reconcile", partial(self._reconciler.work, self._applier))
+                for _ in range(self._settings.reconcilers)
+            ),
+            forever("plane", self._observer.watch_plane),
+            forever("health", self._observer.watch_health),
+            forever("resync", partial(self._resync.run, self._settings.resync_seconds)),
+            forever("vigil", self._vigil.run),
         ]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop) for loop in loops]
@@ -124,11 +128,11 @@ async def _first(work: Any, *ends: "asyncio.Future[Any]") -> bool:
 
 def policy_of(settings: OperatorSettings) -> Policy:
     """What plans must know of the settings."""
-    keys = seal_keys_of(settings.seal_keys)
+    sealer = settings.sealer
     return Policy(
         settings.gateway_url,
-        Sealer(keys),
-        Sealer(keys[:1]),
+        sealer,
+        sealer.current,
         allowed=settings.egress_allowed_cidrs,
         denied=settings.egress_denied_cidrs,
         count_every=timedelta(seconds=settings.count_seconds),

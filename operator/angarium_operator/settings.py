@@ -1,20 +1,17 @@
 """What the operator reads from the environment."""
 
-from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
-from angarium.sealing import Sealer, SealError
-from angarium.settings import Settings
+from angarium.settings import TrustSettings, parts
 
 Names = Annotated[tuple[str, ...], NoDecode]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
 
-class OperatorSettings(Settings):
+class OperatorSettings(TrustSettings):
     """Each a variable ANGARIUM_<NAME>."""
 
     probe_port: int = Field(
@@ -24,22 +21,13 @@ class OperatorSettings(Settings):
     gateway_url: str = Field(
         default="http://angarium-gateway:8480", description="URL of the gateway, as it stands in the Secrets"
     )
-    seal_keys: SecretStr = Field(
-        default=SecretStr(""), description="Fernet keys that seal credentials, the current first; commas between"
-    )
-    egress_allowed_cidrs: Networks = Field(
-        default=(), description="private networks that deliverers may dial, as they are told; commas between"
-    )
-    egress_denied_cidrs: Networks = Field(
-        default=(), description="networks that deliverers may never dial, as they are told; commas between"
-    )
     kubeconfig: str = Field(
         default="", description="path of a kubeconfig; empty: the pod's own account, or else what kubectl would use"
     )
     resync_seconds: float = Field(
         default=600.0, ge=1, le=86400, description="seconds between two comparisons of everything, give or take a fifth"
     )
-    workers: int = Field(default=16, ge=1, le=256, description="objects that are reconciled at once")
+    reconcilers: int = Field(default=16, ge=1, le=256, description="objects that are reconciled at once")
     look_seconds: float = Field(
         default=0.5, gt=0, le=60, description="seconds between looks at the data plane while an object isn't programmed"
     )
@@ -55,10 +43,10 @@ class OperatorSettings(Settings):
         default=70.0, gt=0, le=600, description="seconds of silence after which a watch is opened again"
     )
 
-    @field_validator("watch_namespaces", "egress_allowed_cidrs", "egress_denied_cidrs", mode="before")
+    @field_validator("watch_namespaces", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    def _names(cls, value: object) -> object:
+        return parts(value)
 
     @field_validator("gateway_url")
     @classmethod
@@ -67,17 +55,3 @@ class OperatorSettings(Settings):
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("must be an http or https URL, like http://angarium-gateway.angarium:8480")
         return value
-
-    @field_validator("seal_keys")
-    @classmethod
-    def _valid_keys(cls, value: SecretStr) -> SecretStr:
-        try:
-            Sealer(seal_keys_of(value))
-        except SealError as error:
-            raise ValueError(str(error)) from error
-        return value
-
-
-def seal_keys_of(value: SecretStr) -> list[str]:
-    """The single keys of ANGARIUM_SEAL_KEYS."""
-    return [key.strip() for key in value.get_secret_value().replace("\n", ",").split(",") if key.strip()]

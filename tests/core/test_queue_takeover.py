@@ -101,6 +101,7 @@ async def test_one_that_can_not_be_read_holds_up_nobody_else(queue: Queue, redis
     await redis_client.hset(keys.notification(entries[0].ticket.notification), "doc", '{"newer": 1}')
     [started] = await consumer.start(entries)
     assert started.entry == entries[1]
+    assert await redis_client.zcard(keys.schedule) == 1  # for a pod that can read it, its attempt unspent
 
 
 async def test_it_can_not_settle_what_another_has_given_back(queue: Queue) -> None:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 from angarium.identifiers import resource_id
 from angarium.queue.census import CallbackHealth
 from angarium.resources import Callback
-from angarium_operator.planning.records import ENABLE_REQUESTED, callback_url, endpoint_token
+from angarium.resources.meta import ENABLE
+from angarium_operator.planning.records import callback_url, endpoint_token
 from angarium_operator.planning.snapshot import Snapshot
 from angarium_operator.planning.verdicts import Verdict, no, yes
 
@@ -31,8 +32,7 @@ def endpoint_verdict(health: Health, known: CallbackHealth) -> Verdict:
         case "Disabled":
             return no(
                 "Gone",
-                f"the receiver answered 410 Gone: nothing is sent until spec.url or the annotation {ENABLE_REQUESTED}"
-                " changes",
+                f"the receiver answered 410 Gone: nothing is sent until spec.url or the annotation {ENABLE} changes",
             )
         case "Failing":
             return no("Failing", f'{known.failures} attempts in a row failed, the last with "{known.reason}"')

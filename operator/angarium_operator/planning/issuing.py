@@ -26,7 +26,6 @@ from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
 from angarium_operator.planning.status import status_of
 from angarium_operator.planning.verdicts import PENDING, Verdict, no, yes
 
-ROTATE_REQUESTED = "angarium.dev/rotate-requested-at"
 FOREIGN_AGAIN = timedelta(seconds=15)  # a Secret that isn't ours isn't watched
 Tenant = Product | Organization
 
@@ -89,7 +88,7 @@ def _tenant_keys(snapshot: Snapshot, key: Key, tenant: Tenant, product: Product,
             pending=snapshot.pending.get(key, ""),
             applied=_announced(snapshot, key, known) and snapshot.plane.gateways_have(revision),
             rotation=tenant.spec.credentials.rotation,
-            requested=tenant.metadata.annotations.get(ROTATE_REQUESTED, ""),
+            requested=tenant.rotation_request or "",
             answered=tenant.status.last_rotation_request or "",
         ),
         now,
@@ -130,7 +129,7 @@ def _callback_keys(
             published=records.opened_keys(snapshot.policy, sealed),
             pending=snapshot.pending.get(key, ""),
             signing=callback.spec.signing,
-            requested=callback.metadata.annotations.get(ROTATE_REQUESTED, ""),
+            requested=callback.rotation_request or "",
             answered=callback.status.last_rotation_request or "",
         ),
         now,

@@ -11,8 +11,6 @@ from angarium.sealing import SealError
 from angarium_operator.planning.references import Resolved
 from angarium_operator.planning.snapshot import Policy
 
-ENABLE_REQUESTED = "angarium.dev/enable-requested-at"
-
 
 def product_record(product: Product, keys: tuple[KeyRecord, ...]) -> ProductRecord:
     """Of a Product."""
@@ -91,7 +89,7 @@ def callback_url(callback: Callback) -> str:
 
 def endpoint_token(callback: Callback) -> str:
     """Names the endpoint as it is now; another url, or enabling it by hand, makes another one."""
-    enabled = callback.metadata.annotations.get(ENABLE_REQUESTED, "")
+    enabled = callback.enable_request or ""
     return hashlib.sha256(f"{callback_url(callback)}\n{enabled}".encode()).hexdigest()[:12]
 
 
