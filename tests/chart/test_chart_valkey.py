@@ -19,7 +19,7 @@ def test_without_persistence_no_storage_class_is_needed(render: Render) -> None:
 
 
 def test_it_loses_nothing_it_was_given(defaults: Objects) -> None:
-    """AOF, and no eviction (DESIGN: accepted means stored; full means refused)."""
+    """AOF, and no eviction (promises 1 and 7)."""
     config = one(defaults, "ConfigMap", "angarium-valkey")["data"]["valkey.conf"].splitlines()
     assert {"appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction", "maxmemory 512mb"} <= set(config)
 

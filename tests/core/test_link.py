@@ -148,7 +148,7 @@ async def test_one_bad_command_harms_nobody_else(redis_settings: RedisSettings) 
 async def test_full_means_refused_whole_and_what_is_under_way_goes_on(
     redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
 ) -> None:
-    """Guarantee 7, at the store."""
+    """Promise 7, at the store."""
     from angarium.queue import Consumer, Settlement
     from angarium.retries import Move
 

@@ -31,7 +31,7 @@ def received(receiver: Receiver) -> Counter[str]:
 
 
 async def test_kill_9_of_a_deliverer_loses_nothing(shop: World) -> None:
-    """Guarantee 2 and 3: others take over; only what was in flight may come twice, and that is counted."""
+    """Promises 2 and 3: others take over; only what was in flight may come twice, and that is counted."""
     held = asyncio.Event()
     many = asyncio.Event()
 
@@ -162,7 +162,7 @@ async def test_what_redis_handed_out_in_a_lost_reply_is_found_again(
 
 
 async def test_redis_away_and_back(tmp_path: Path) -> None:
-    """Guarantee 2: kill -9 of Redis with its AOF; readiness falls and comes back, every delivery is settled once."""
+    """Promise 2: kill -9 of Redis with its AOF; readiness falls and comes back, every delivery is settled once."""
     port = free_port()
     redis = RedisSettings(url=SecretStr(f"redis://127.0.0.1:{port}/0"), timeout=1.0, connect_timeout=0.5)
 

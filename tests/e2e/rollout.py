@@ -1,4 +1,4 @@
-"""A rolling update under load (DESIGN: no loss): nothing is refused, lost, or sent twice."""
+"""A rolling update under load (promise 2): nothing is refused, lost, or sent twice."""
 
 import json
 from collections import Counter
