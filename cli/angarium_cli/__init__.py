@@ -1,0 +1,1 @@
+"""The `angarium` command: `dev` and `quickstart` run everything in one process, the rest asks a gateway."""

@@ -14,6 +14,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from angarium.identifiers import MAX_SHARDS
 from angarium.sealing import Sealer, SealError
 
 PREFIX = "ANGARIUM_"
@@ -47,7 +48,7 @@ class Settings(BaseSettings):
 
     redis: RedisSettings = Field(default_factory=RedisSettings)
     shards: int = Field(
-        default=1, ge=1, le=1024, description="into how many shards the queue is split; the same everywhere"
+        default=1, ge=1, le=MAX_SHARDS, description="into how many shards the queue is split; the same everywhere"
     )
     pod: str = Field(
         default_factory=socket.gethostname,

@@ -1,0 +1,4 @@
+"""The deliverer: reads what is ready, delivers it through a channel, decides, settles.
+
+`relay.py` is the way of a delivery; `promoter`, `recoverer`, `janitor` and `sampler` are the loops beside it.
+"""

@@ -12,7 +12,6 @@ from angarium.retries import Decision, Move
 from angarium.telemetry import metrics
 
 log = logging.getLogger(__name__)
-CHANNEL = "webhook"
 _STATUSES = {f"http_{status.value}" for status in HTTPStatus} | {"http_3xx"}
 
 
@@ -40,7 +39,7 @@ def refusal_entry(attempt: Attempt, reason: str, detail: str) -> bytes:
     return orjson.dumps({"type": "refused", "delivery": attempt.delivery, "reason": reason, "detail": detail})
 
 
-def attempt_made(attempt: Attempt, decision: Decision, took: float, due: float | None) -> None:
+def attempt_made(channel: str, attempt: Attempt, decision: Decision, took: float, due: float | None) -> None:
     """One log line and the metrics.
 
     `due` is when the next attempt is, in epoch seconds. 0: there is none; None: another deliverer had taken the
@@ -56,16 +55,16 @@ def attempt_made(attempt: Attempt, decision: Decision, took: float, due: float |
         metrics.STALE.inc()
     log.info("attempt", extra=line)
     product = attempt.notification.product
-    metrics.ATTEMPTS.labels(product, CHANNEL, decision.move.value, bounded(decision.reason)).inc()
-    metrics.ATTEMPT_DURATION.labels(CHANNEL).observe(took)
+    metrics.ATTEMPTS.labels(product, channel, decision.move.value, bounded(decision.reason)).inc()
+    metrics.ATTEMPT_DURATION.labels(channel).observe(took)
     if due is not None and decision.move is not Move.RETRY:
-        _settled(attempt, decision.move)
+        _settled(channel, attempt, decision.move)
 
 
-def refused(attempt: Attempt, reason: str) -> None:
+def refused(channel: str, attempt: Attempt, reason: str) -> None:
     """One log line and the metrics of a delivery that was refused without an attempt."""
     log.info("refused", extra=_line(attempt) | {"reason": reason})
-    _settled(attempt, Move.REFUSED)
+    _settled(channel, attempt, Move.REFUSED)
 
 
 def _line(attempt: Attempt) -> dict[str, object]:
@@ -74,9 +73,9 @@ def _line(attempt: Attempt) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _settled(attempt: Attempt, move: Move) -> None:
+def _settled(channel: str, attempt: Attempt, move: Move) -> None:
     notification = attempt.notification
-    metrics.SETTLED.labels(notification.product, CHANNEL, move.value).inc()
+    metrics.SETTLED.labels(notification.product, channel, move.value).inc()
     if move is Move.DELIVERED:
         since = max(notification.created_ms, notification.due_ms) / 1000
         metrics.DELIVERY_LATENCY.labels(notification.priority.value).observe(max(0.0, time.time() - since))

@@ -14,8 +14,8 @@ from typing import TypeVar
 from angarium.config import ConfigStore, ConfigTail
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.notifications import LANES, Outcome, Result
-from angarium.queue import Consumer, Entry, Queue, Release, Settlement, Started
-from angarium.retries import Decision, Move, RetryPolicy, decide
+from angarium.queue import Consumer, Entry, Release, Settlement, Started
+from angarium.retries import Move, RetryPolicy, decide
 from angarium.telemetry import metrics
 from angarium_deliverer import journal
 from angarium_deliverer.channels import Channel
@@ -40,23 +40,22 @@ class Relay:
 
     def __init__(
         self,
-        queue: Queue,
         consumer: Consumer,
         directory: Directory,
         tail: ConfigTail,
         store: ConfigStore,
         channel: Channel,
+        promoter: Promoter,
         slots: int,
     ) -> None:
-        self._consumer, self._directory, self._channel = consumer, directory, channel
+        self._consumer, self._directory, self._channel, self._promoter = consumer, directory, channel, promoter
         self._tail, self._store = tail, store
         self._slots = slots
         self._held: dict[
             tuple[int, int, str], asyncio.Task[None] | None
         ] = {}  # by shard, lane and entry; None: being begun
         self._freed = asyncio.Event()
-        self._widest_wait = min(len(LANES) * queue.count, max(len(LANES), slots // 8))
-        self.promoter: Promoter | None = None
+        self._widest_wait = min(consumer.widest_wait, max(len(LANES), slots // 8))
         self.last_read = time.monotonic()
         metrics.SLOTS.set(slots)
 
@@ -192,7 +191,7 @@ class Relay:
         if await _persist(self._consumer.settle, settlement) is None:
             metrics.STALE.inc()
         else:
-            journal.refused(started.attempt, reason)
+            journal.refused(self._channel.name, started.attempt, reason)
 
     async def _attempt(self, started: Started, subscriber: Subscriber) -> None:
         began = time.perf_counter()
@@ -215,12 +214,9 @@ class Relay:
         counts = not attempt.notification.test
         settlement = Settlement(started, decision.move, decision.reason, decision.delay, entry, gone, counts)
         due = await _persist(self._consumer.settle, settlement)
-        journal.attempt_made(attempt, decision, took, due)
-        self._hasten(decision)
-
-    def _hasten(self, decision: Decision) -> None:
-        if decision.move is Move.RETRY and self.promoter:
-            self.promoter.hurry(decision.delay)
+        journal.attempt_made(self._channel.name, attempt, decision, took, due)
+        if decision.move is Move.RETRY:
+            self._promoter.hurry(decision.delay)
 
 
 def _key(entry: Entry) -> tuple[int, int, str]:

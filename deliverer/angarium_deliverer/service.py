@@ -37,12 +37,11 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(egress_policy(settings), ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        relay = Relay(
-            queue, consumer, directory, tail, ConfigStore(queue.link), Webhook(dialer), settings.deliverer_slots
-        )
+        promoter = Promoter(queue, consumer, directory)
+        store = ConfigStore(queue.link)
+        relay = Relay(consumer, directory, tail, store, Webhook(dialer), promoter, settings.deliverer_slots)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
-        relay.promoter = Promoter(queue, consumer, directory)
         recoverer = Recoverer(consumer, presence, relay.free, relay.dispatch)
         sampler = Sampler(queue, tail)
         _install(probes, queue, tail, relay, stop)
@@ -52,7 +51,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
             if await _first(tail.loaded.wait(), stop.wait()):
                 async with running(
                     forever("read", _reading(recoverer, relay)),
-                    forever("promote", relay.promoter.step),
+                    forever("promote", promoter.step),
                     forever("recover", recoverer.step),
                     forever("expire", Janitor(queue, consumer).step),
                     forever("sample", sampler.step),

@@ -12,7 +12,7 @@ from angarium.errors import StorageUnavailable
 from angarium.loops import forever
 from angarium.queue import Intake, Ledger, Queue
 from angarium.telemetry.probes import Probes
-from angarium_gateway import keys
+from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
 from angarium_gateway.directory import Directory
 from angarium_gateway.edge import edge, guarded

@@ -17,8 +17,8 @@ from prometheus_client import Counter, Histogram
 
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
+from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, REQUEST_ID, STOP, TAIL, VITALS
 from angarium_gateway.auth import Caller, authenticate
-from angarium_gateway.keys import DIRECTORY, FIELDS, LIMITS, REQUEST_ID, STOP, TAIL, VITALS
 from angarium_gateway.problems import (
     BAD_REQUEST,
     BY_STATUS,

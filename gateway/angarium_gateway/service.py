@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from angarium.telemetry.probes import Probes
-from angarium_gateway import keys
+from angarium_gateway import appkeys as keys
 from angarium_gateway.app import create_app
 from angarium_gateway.server import listening
 from angarium_gateway.settings import GatewaySettings

@@ -44,7 +44,7 @@ NAMESPACE = Kind("namespace", "", "v1", "namespaces", namespaced=False)
 RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK)}
 
 
-def watched(*, everywhere: bool) -> tuple[Kind, ...]:
+def watched_kinds(*, everywhere: bool) -> tuple[Kind, ...]:
     """What is watched; namespaces only by an operator that serves them all."""
     kinds = (PRODUCT, ORGANIZATION, CALLBACK, SECRET)
     return (NAMESPACE, *kinds) if everywhere else kinds

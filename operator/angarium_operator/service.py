@@ -13,8 +13,8 @@ from angarium_operator.api import Api
 from angarium_operator.apply import Applier
 from angarium_operator.discovery import until_served
 from angarium_operator.feed import Feed
-from angarium_operator.handlers import Informer
-from angarium_operator.kinds import watched
+from angarium_operator.informer import Informer
+from angarium_operator.kinds import watched_kinds
 from angarium_operator.observer import Observer
 from angarium_operator.planning import Policy, Snapshot
 from angarium_operator.publisher import Publisher
@@ -40,7 +40,7 @@ class Operator:
     """What belongs together, and in which order it starts."""
 
     def __init__(self, settings: OperatorSettings, api: Api, queue: Queue, probes: Probes) -> None:
-        kinds, namespaces = watched(everywhere=not settings.watch_namespaces), settings.watch_namespaces
+        kinds, namespaces = watched_kinds(everywhere=not settings.watch_namespaces), settings.watch_namespaces
         snapshot = Snapshot(policy_of(settings))
         census = Census(queue)
         self._settings, self._probes = settings, probes

@@ -4,7 +4,7 @@ import asyncio
 import logging
 
 from angarium_operator.api import Api, ApiRefused
-from angarium_operator.handlers import Informer
+from angarium_operator.informer import Informer
 from angarium_operator.kinds import CALLBACK
 
 log = logging.getLogger(__name__)

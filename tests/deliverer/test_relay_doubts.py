@@ -120,7 +120,7 @@ async def refusals(client: redis.asyncio.Redis) -> int:
 async def test_slow_receivers_in_a_queue_of_many_shards_hold_up_nobody_else(
     redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Guarantee 4: a read that waits may bring one entry of each lane of each shard; it needn't have room for all."""
+    """Promise 4: a read that waits may bring one entry of each lane of each shard; it needn't have room for all."""
 
     monkeypatch.setattr("angarium_deliverer.recoverer.OWN_EVERY", 1000.0)  # so that nothing else wakes the reader
 

@@ -1,4 +1,4 @@
-"""Guarantee 3: the same Idempotency-Key, the same answer."""
+"""Promise 3: the same Idempotency-Key, the same answer."""
 
 import asyncio
 from typing import Any

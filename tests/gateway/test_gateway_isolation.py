@@ -1,4 +1,4 @@
-"""Guarantee 8: tenants can't reach each other."""
+"""Promise 8: tenants can't reach each other."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Quotas and back-pressure: guarantee 7, full means refused, not lost."""
+"""Quotas and back-pressure: promise 7, full means refused, not lost."""
 
 import asyncio
 from typing import Any

@@ -125,7 +125,7 @@ async def test_after_a_while_callers_are_refused_without_waiting(
 
 
 async def test_accepted_means_stored(cut_off: Gateway, proxy: Proxy, queue: Queue) -> None:
-    """Guarantee 1: while Redis has not said that it is stored, nobody is told so."""
+    """Promise 1: while Redis has not said that it is stored, nobody is told so."""
     await cut_off.post("order.paid")
     proxy.replying.clear()
     asked = asyncio.create_task(cut_off.post("order.paid", headers={"Idempotency-Key": "order-1042"}))

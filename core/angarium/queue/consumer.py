@@ -16,7 +16,7 @@ from angarium.errors import StorageRefused
 from angarium.identifiers import delivery_id
 from angarium.keys import GROUP, ShardKeys
 from angarium.link import Argument, Link
-from angarium.notifications import Attempt, Notification
+from angarium.notifications import LANES, Attempt, Notification
 from angarium.queue.codec import Ticket, parse_ticket, read_doc
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
@@ -115,6 +115,11 @@ class Consumer:
                 rows = await self._grouped(READ.run, keys, [GROUP, self.name, free - len(found), *SHARES])
                 found += [_entry(keys, row) for row in rows]
         return found
+
+    @property
+    def widest_wait(self) -> int:
+        """How many entries wait() may bring at most."""
+        return len(LANES) * self._queue.count
 
     async def wait(self) -> list[Entry]:
         """Wait for what comes next: at most one entry of each lane, none when the time is up."""

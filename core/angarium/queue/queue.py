@@ -1,7 +1,7 @@
 """What intake, ledger, consumer and census share: the connection and the shards' keys."""
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from angarium.identifiers import shard_of
 from angarium.keys import GROUP, ShardKeys
@@ -55,6 +55,7 @@ class Queue:
                 await ENSURE_GROUP.run(self.link, [lane], [GROUP])
 
 
+@lru_cache(maxsize=65536)
 def _pick(tenant: str, which: int, shards: int) -> int:
     """The `which`-th of a tenant's shards: a draw without replacement, the same everywhere."""
     ranked = sorted(

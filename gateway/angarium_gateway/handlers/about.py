@@ -3,9 +3,9 @@
 from aiohttp import web
 
 from angarium_gateway import render
+from angarium_gateway.appkeys import DIRECTORY, PROBES
 from angarium_gateway.auth import Caller
 from angarium_gateway.clock import instant
-from angarium_gateway.keys import DIRECTORY, PROBES
 
 
 async def me(request: web.Request, caller: Caller) -> web.Response:

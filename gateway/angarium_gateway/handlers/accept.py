@@ -10,11 +10,11 @@ from angarium.notifications import Notification
 from angarium.queue import Accepted, BacklogFull, Idempotency, IdempotencyConflict
 from angarium.telemetry import metrics
 from angarium_gateway import render
+from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
 from angarium_gateway.auth import Caller
 from angarium_gateway.bodies import read_body, require_json, split
 from angarium_gateway.clock import now_ms
 from angarium_gateway.idempotency import idempotency
-from angarium_gateway.keys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
 from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
 from angarium_gateway.requests import NotificationRequest, read_members
 

@@ -9,10 +9,10 @@ from aiohttp import web
 
 from angarium.records import CallbackRecord
 from angarium_gateway import render
+from angarium_gateway.appkeys import DIRECTORY
 from angarium_gateway.auth import Caller
 from angarium_gateway.callbacks import state_of
 from angarium_gateway.directory import Tenant
-from angarium_gateway.keys import DIRECTORY
 from angarium_gateway.problems import INVALID_CURSOR, Problem
 from angarium_gateway.requests import CallbacksQuery, read_query
 

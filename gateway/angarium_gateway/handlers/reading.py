@@ -6,10 +6,10 @@ from angarium.identifiers import InvalidIdentifier
 from angarium.notifications import Stored
 from angarium.queue import Filters, InvalidCursor
 from angarium_gateway import render
+from angarium_gateway.appkeys import DIRECTORY, LEDGER
 from angarium_gateway.auth import Caller
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import instant
-from angarium_gateway.keys import DIRECTORY, LEDGER
 from angarium_gateway.problems import INVALID, INVALID_CURSOR, NOT_FOUND, Problem
 from angarium_gateway.requests import ListQuery, read_query
 

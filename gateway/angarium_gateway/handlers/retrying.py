@@ -6,10 +6,10 @@ from aiohttp import web
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import DeliveryState, Stored
 from angarium_gateway import render
+from angarium_gateway.appkeys import INTAKE, SETTINGS
 from angarium_gateway.auth import Caller
 from angarium_gateway.bodies import pointer, read_optional_data
 from angarium_gateway.handlers.reading import own_notification
-from angarium_gateway.keys import INTAKE, SETTINGS
 from angarium_gateway.problems import INVALID, NOT_RETRYABLE, Problem
 from angarium_gateway.requests import RetryRequest, read_members
 

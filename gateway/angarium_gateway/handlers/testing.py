@@ -17,11 +17,11 @@ from angarium.notifications import DeliveryState, Notification, Priority, Stored
 from angarium.queue import BacklogFull
 from angarium.records import CallbackRecord
 from angarium_gateway import render
+from angarium_gateway.appkeys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, TESTS, VITALS
 from angarium_gateway.auth import Caller
 from angarium_gateway.bodies import read_optional_data
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import now_ms
-from angarium_gateway.keys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, TESTS, VITALS
 from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, RATE, UNDECIDED, Problem
 from angarium_gateway.requests import TestRequest, read_members
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from angarium_operator.api import Api, ApiRefused
-from angarium_operator.handlers import Informer
-from angarium_operator.streams import EXPIRED, Stream
+from angarium_operator.informer import Informer
 from angarium_operator.vigil import Vigil
+from angarium_operator.watches import EXPIRED, Stream
 
 
 class Chunks:

@@ -24,7 +24,7 @@ from kubernetes.aio.client.api_client import ApiClient
 from angarium.telemetry.metrics import API_REQUESTS, WATCH_EVENT
 from angarium_operator.api import connect
 from angarium_operator.kinds import Kind
-from angarium_operator.streams import Stream, check, watched
+from angarium_operator.watches import Stream, check, watched
 
 log = logging.getLogger(__name__)
 LONGEST_STOP = 10  # s
