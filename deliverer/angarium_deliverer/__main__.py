@@ -1,10 +1,10 @@
 """`angarium-deliverer`: the process."""
 
-import asyncio
-import signal
+from functools import partial
 
 import uvloop
 
+from angarium.process import until_signalled
 from angarium.settings import load
 from angarium.telemetry import logs
 from angarium_deliverer.service import run
@@ -15,14 +15,7 @@ def main() -> None:
     """Read settings, deliver until SIGTERM or SIGINT, drain."""
     settings = load(DelivererSettings)
     logs.configure(settings.log_level)
-    uvloop.run(_until_signalled(settings))
-
-
-async def _until_signalled(settings: DelivererSettings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, stop)
+    uvloop.run(until_signalled(partial(run, settings)))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 import asyncio
 import gc
-import signal
+from functools import partial
 
 import uvloop
 
+from angarium.process import until_signalled
 from angarium.settings import load
 from angarium.telemetry import logs
 from angarium_gateway.service import run
@@ -18,7 +19,7 @@ def main() -> None:
     logs.configure(settings.log_level)
     _spare_the_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_main(settings))
+        runner.run(until_signalled(partial(run, settings)))
 
 
 def _spare_the_collector() -> None:
@@ -26,13 +27,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-async def _main(settings: GatewaySettings) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run(settings, stop)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-import signal
+from functools import partial
 
+from angarium.process import until_signalled
 from angarium.settings import load
 from angarium.telemetry import logs
 from angarium_operator.service import run
@@ -15,14 +16,7 @@ def main() -> None:
     settings = load(OperatorSettings)
     logs.configure(settings.log_level)
     logging.getLogger("kopf").setLevel(logging.ERROR)  # it warns of signals, which are ours to handle
-    asyncio.run(_until_signalled(settings))
-
-
-async def _until_signalled(settings: OperatorSettings) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run(settings, stop)
+    asyncio.run(until_signalled(partial(run, settings)))
 
 
 if __name__ == "__main__":
