@@ -1,7 +1,6 @@
 """`angarium dev DIR`. The services are imported when they are run: other commands are quicker without them."""
 
 import asyncio
-import signal
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -45,10 +44,6 @@ def until_interrupted(main: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
     """Run with an event that Ctrl-C and SIGTERM set."""
     import uvloop
 
-    async def with_signals() -> None:
-        over = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, over.set)
-        await main(over)
+    from angarium.process import until_signalled
 
-    uvloop.run(with_signals())
+    uvloop.run(until_signalled(main))
