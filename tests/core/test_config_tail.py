@@ -1,6 +1,7 @@
 """How config gets from the operator to a pod, and what a pod keeps when it can't."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -50,13 +51,13 @@ async def test_changes_reach_a_pod_in_their_order(redis_settings: RedisSettings)
     async with Link(redis_settings) as link, following(ConfigTail(redis_settings)) as pod:
         store = ConfigStore(link)
         assert await store.adopt() == {}
-        assert await store.begin([SHOP]) == {SHOP.key: 1}
-        await pod.until(1)
-        assert pod.tail.records == {SHOP.key: SHOP.model_copy(update={"revision": 1})}
-        assert await store.publish([BOOKS], [SHOP.key]) == {BOOKS.key: 2, SHOP.key: 3}
-        await pod.until(3)
+        first = (await store.begin([SHOP]))[SHOP.key]
+        await pod.until(first)
+        assert pod.tail.records == {SHOP.key: SHOP.model_copy(update={"revision": first})}
+        assert await store.publish([BOOKS], [SHOP.key]) == {BOOKS.key: first + 1, SHOP.key: first + 2}
+        await pod.until(first + 2)
         assert set(pod.tail.records) == {BOOKS.key}
-        assert pod.tail.applied.revision == 3
+        assert pod.tail.applied.revision == first + 2
 
 
 async def test_one_bad_record_harms_nobody_else(
@@ -68,11 +69,11 @@ async def test_one_bad_record_harms_nobody_else(
 
     async with Link(redis_settings) as link, following(ConfigTail(redis_settings, accept)) as pod:
         store = ConfigStore(link)
-        await store.begin([SHOP, BOOKS])
-        await pod.until(2)
+        last = max((await store.begin([SHOP, BOOKS])).values())
+        await pod.until(last)
         await store.publish([SHOP.model_copy(update={"requests_per_second": 13})])
         await store.publish([BOOKS.model_copy(update={"requests_per_second": 7})])
-        await pod.until(4)
+        await pod.until(last + 2)
         assert pod.tail.applied.rejected == (SHOP.key,)
         kept, changed = pod.tail.records[SHOP.key], pod.tail.records[BOOKS.key]
         assert isinstance(kept, ProductRecord)
@@ -80,7 +81,7 @@ async def test_one_bad_record_harms_nobody_else(
         assert kept.requests_per_second is None  # the last good one
         assert changed.requests_per_second == 7
         await store.publish([SHOP])
-        await pod.until(5)
+        await pod.until(last + 3)
         assert not pod.tail.applied.rejected
 
 
@@ -89,31 +90,30 @@ async def test_a_flushed_store_changes_nothing_until_all_is_published_again(
 ) -> None:
     async with Link(redis_settings) as link, following(ConfigTail(redis_settings)) as pod:
         store = ConfigStore(link)
-        await store.begin([SHOP, BOOKS])
-        await pod.until(2)
+        last = max((await store.begin([SHOP, BOOKS])).values())
+        await pod.until(last)
         await redis_client.flushall()
         with pytest.raises(RecordsLost):
             await store.publish([SHOP])
         assert set(pod.tail.records) == {SHOP.key, BOOKS.key}
         first = pod.tail.epoch
         await store.begin([BOOKS])
-        await pod.until(3)  # revisions rise over the loss
+        await pod.until(last + 1)  # revisions rise over the loss
         assert pod.tail.epoch != first
         assert set(pod.tail.records) == {BOOKS.key}
 
 
 async def test_a_second_operator_goes_on_where_the_first_was(redis_settings: RedisSettings) -> None:
     async with Link(redis_settings) as link:
-        await ConfigStore(link).begin([SHOP])
+        first = await ConfigStore(link).begin([SHOP])
         second = ConfigStore(link)
         assert list(await second.adopt()) == [SHOP.key]
-        assert await second.publish([BOOKS]) == {BOOKS.key: 2}
+        assert await second.publish([BOOKS]) == {BOOKS.key: first[SHOP.key] + 1}
 
 
 async def test_pods_say_what_they_have_applied_and_goodbye(redis_settings: RedisSettings) -> None:
     async with Link(redis_settings) as link, following(ConfigTail(redis_settings)) as pod:
-        await ConfigStore(link).begin([SHOP])
-        await pod.until(1)
+        await pod.until((await ConfigStore(link).begin([SHOP]))[SHOP.key])
         presence = Presence(link, "gateway", "g-1", lambda: pod.tail.applied)
         await presence.beat()
         [seen] = await read_live(link)
@@ -142,3 +142,14 @@ async def test_a_record_never_shows_what_is_secret() -> None:
         sealed_signing_keys="gAAAA-sealed",
     )  # fmt: skip
     assert "gAAAA" not in repr(record)
+
+
+async def test_an_operator_that_remembers_nothing_goes_on_above_what_was(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Link(redis_settings) as link:
+        before = (await ConfigStore(link).begin([SHOP]))[SHOP.key]
+        await redis_client.flushall()
+        later = time.time() + 60
+        monkeypatch.setattr(time, "time", lambda: later)
+        assert (await ConfigStore(link).begin([SHOP]))[SHOP.key] > before

@@ -10,6 +10,7 @@ from tests.gateway.records import callback, organization
 from tests.gateway.running import Answer, Gateway
 
 from angarium import apikeys
+from angarium.config import ConfigStore
 from angarium.notifications import Priority, Stored
 from angarium.queue import Ledger, Queue
 
@@ -42,7 +43,7 @@ async def test_is_stored_as_receivers_will_get_it(gateway: Gateway, queue: Queue
     }
     assert (notification.tenant, notification.product) == ("prd_shop", "shop/shop")
     assert notification.by == f"key {gateway.key.id}"
-    assert notification.config_revision == 3
+    assert notification.config_revision == (await ConfigStore(queue.link).state()).revision
 
 
 VALUES = (

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -49,8 +50,11 @@ class ConfigStore:
         return await self.read() if state.epoch else {}
 
     async def begin(self, records: Iterable[Record]) -> Mapping[str, int]:
-        """Start a new epoch with all records at once, so that no pod ever sees a part of them; revisions by key."""
-        self.epoch = ""
+        """Start a new epoch with all records at once, so that no pod ever sees a part of them; revisions by key.
+
+        It goes on from the time in seconds, so that revisions rise even when nobody remembers the last one.
+        """
+        self.epoch, self._floor = "", max(self._floor, int(time.time()))
         return await self.publish(records)
 
     async def publish(self, records: Iterable[Record], deleted: Iterable[str] = ()) -> Mapping[str, int]:
