@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from tests.cluster.api import Api, Object, collection
 
 from angarium.config import ConfigTail, Presence
+from angarium.keys import ConfigKeys
 from angarium.link import Link
 from angarium.sealing import generate_seal_key
 from angarium.settings import RedisSettings
@@ -217,3 +218,9 @@ async def applied(tail: ConfigTail, check: Callable[[ConfigTail], bool]) -> None
         while not check(tail):
             await changed.wait()
             changed.clear()
+
+
+async def publications(stage: Stage) -> int:
+    """How many records were published, and withdrawn, in all."""
+    async with Link(stage.redis) as link:
+        return int(await link.call("XLEN", ConfigKeys().changes))
