@@ -1,4 +1,7 @@
-"""Carrying out a plan: the record, the Secret, the status, the Events; in that order, and no further than it goes."""
+"""Carrying out a plan: the record, the Secret, the status, the Events; in that order, and no further than it goes.
+
+A callback's new Secret comes before its record: nothing may be signed until its name is seen to be free.
+"""
 
 import base64
 import logging
@@ -39,7 +42,7 @@ class Applier:
         self._instance = instance
 
     async def carry_out(self, key: Key, plan: Plan) -> None:
-        """All of it; raises ApiRefused, StorageUnavailable, RecordsLost, SecretTaken."""
+        """All of it; raises ApiRefused, StorageUnavailable, StorageFull, RecordsLost, SecretTaken."""
         if plan.recheck:
             await self._recheck(SecretName(key.namespace, plan.recheck))
         if plan.withdraw:

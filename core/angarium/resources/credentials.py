@@ -45,7 +45,7 @@ class Quotas(SpecModel):
     """Limits beyond which the gateway answers 429."""
 
     requests_per_second: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(
-        default=None, description="Notifications accepted a second. Default: no limit."
+        default=None, description="API requests answered a second, reads included. Default: no limit."
     )
     backlog: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Deliveries that may wait at a time. Default: no limit."

@@ -30,7 +30,7 @@ class ProductDelivery(SpecModel):
 
     timeout: Timeout = Field(default=timedelta(seconds=15), description="How long an attempt may take.")
     retention: Retention = Field(
-        default=timedelta(hours=720), description="How long a notification and its timeline can be read."
+        default=timedelta(hours=720), description="How long a notification is kept once it is finished."
     )
     retry: Retry = Field(default_factory=Retry, description="When to try again.")
 

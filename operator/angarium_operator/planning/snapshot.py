@@ -112,7 +112,7 @@ class Policy:
 
 @dataclass
 class Snapshot:
-    """See above. `stored` is None while the store can't be read: then nothing is published and no key is made."""
+    """What a plan looks at. `stored` is False while the store can't be used: nothing is published, no key is made."""
 
     policy: Policy
     objects: dict[Key, Resource] = field(default_factory=dict)
