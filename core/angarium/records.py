@@ -44,6 +44,7 @@ class ProductRecord(Record):
     requests_per_second: int | None = None
     backlog: int | None = None
     retention_s: int = 30 * 86400
+    replicated: bool = False  # a 202 waits until a replica has it too
 
 
 class OrganizationRecord(Record):
@@ -57,6 +58,7 @@ class OrganizationRecord(Record):
     requests_per_second: int | None = None
     backlog: int | None = None
     retention_s: int = 30 * 86400
+    replicated: bool = False  # as its product's
     weight: int = 1
 
 
@@ -75,9 +77,12 @@ class CallbackRecord(Record):
     timeout_s: float = 15.0
     retry_schedule_s: tuple[float, ...] | None = None  # None: the default schedule
     non_retryable_statuses: tuple[int, ...] = ()
+    max_in_flight: int = 100  # attempts at once, over all deliverers
+    rate_requests: int | None = None  # attempts begun in any rate_period_s, over all deliverers; None: as many as can be
+    rate_period_s: float = 1.0
     suspended: bool = False
     endpoint: str = ""  # token of the url and of its last enabling: a 410 Gone counts for this token alone
-    disabled: str = ""  # why it is disabled (`gone`): the gateway leaves it out, what waits for it is refused
+    disabled: str = ""  # why it is disabled (`gone`, `auto_disabled`): the gateway leaves it out, what waits for it is refused
 
 
 AnyRecord = Annotated[ProductRecord | OrganizationRecord | CallbackRecord, Field(discriminator="kind")]

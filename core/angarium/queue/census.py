@@ -34,6 +34,12 @@ class CallbackHealth:
     reason: str = ""
     gone: str = ""  # the endpoint token for which the receiver answered 410
     gone_ms: int = 0
+    endpoint: str = ""  # the endpoint token that failing_since_ms, failures, reason and the breaker are about
+    in_flight: int = 0
+    recent: int = 0  # attempts in the breaker's window (the last 5 minutes)
+    recent_failed: int = 0
+    open_until_ms: int = 0  # the circuit is open, and the next probe is made then; 0: closed
+    open_since_ms: int = 0
 
 
 class Census:
