@@ -26,8 +26,8 @@ EVENTS = "/apis/events.k8s.io/v1/namespaces/{}/events"
 NOTE_LIMIT = 1024  # of an Event's note
 
 
-class SecretTaken(Exception):
-    """A Secret of that name stands there and isn't ours; the next plan says so."""
+class PlanOutdated(Exception):
+    """A Secret turned out to be other than the plan took it for; what was found is in the snapshot for the next one."""
 
 
 class Applier:
@@ -42,7 +42,7 @@ class Applier:
         self._instance = instance
 
     async def carry_out(self, key: Key, plan: Plan) -> None:
-        """All of it; raises ApiRefused, StorageUnavailable, StorageFull, RecordsLost, SecretTaken."""
+        """All of it; raises ApiRefused, StorageUnavailable, StorageFull, RecordsLost, PlanOutdated."""
         if plan.recheck:
             await self._recheck(SecretName(key.namespace, plan.recheck))
         if plan.withdraw:
@@ -73,7 +73,7 @@ class Applier:
             if refused.status != 404:
                 raise
             self._snapshot.foreign.discard(name)
-            raise SecretTaken("it is gone: plan again") from None
+            raise PlanOutdated(f"the secret {name.name} is gone") from None
         self._look_at(found)
 
     def _look_at(self, found: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ class Applier:
             if refused.status != 409 or refused.reason != "AlreadyExists":
                 raise
         self._look_at(await self._api.get(SECRET, secret.namespace, secret.name))
-        raise SecretTaken(f"the secret {secret.name} exists")
+        raise PlanOutdated(f"the secret {secret.name} exists")
 
     async def _write_status(self, key: Key, status: Any) -> None:
         kind = RESOURCES[key.kind]

@@ -10,7 +10,7 @@ from angarium.config import RecordsLost
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.telemetry.metrics import QUEUE_DEPTH, RECONCILE_DURATION, RECONCILIATIONS
 from angarium_operator.api import ApiRefused
-from angarium_operator.apply import Applier, SecretTaken
+from angarium_operator.apply import Applier, PlanOutdated
 from angarium_operator.planning import Key, Snapshot, plan
 from angarium_operator.workqueue import WorkQueue
 
@@ -52,7 +52,7 @@ class Reconciler:
             await self._carry_out(applier, key)
             self._queue.forget(key)
             result = "done"
-        except SecretTaken:
+        except PlanOutdated:
             self._queue.retry(key)
             result = "again"
         except EXPECTED as error:
