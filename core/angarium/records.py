@@ -78,11 +78,11 @@ class CallbackRecord(Record):
     retry_schedule_s: tuple[float, ...] | None = None  # None: the default schedule
     non_retryable_statuses: tuple[int, ...] = ()
     max_in_flight: int = 100  # attempts at once, over all deliverers
-    rate_requests: int | None = None  # attempts begun in any rate_period_s, over all deliverers; None: as many as can be
+    rate_requests: int | None = None  # attempts begun in any rate_period_s, over all deliverers; None: no limit
     rate_period_s: float = 1.0
     suspended: bool = False
     endpoint: str = ""  # token of the url and of its last enabling: a 410 Gone counts for this token alone
-    disabled: str = ""  # why it is disabled (`gone`, `auto_disabled`): the gateway leaves it out, what waits for it is refused
+    disabled: str = ""  # why (`gone`, `auto_disabled`): the gateway leaves it out, and what waits for it is refused
 
 
 AnyRecord = Annotated[ProductRecord | OrganizationRecord | CallbackRecord, Field(discriminator="kind")]

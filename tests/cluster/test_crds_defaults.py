@@ -21,7 +21,7 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
             {"credentials": {"rotation": {}}, "delivery": {}, "allowedNamespaces": {}, "quotas": {}},
             {
                 "credentials": {"rotation": {"overlap": "24h"}},
-                "delivery": {"timeout": "15s", "retention": "720h"},
+                "delivery": {"timeout": "15s", "retention": "720h", "durability": "Standard", "maxInFlight": 100},
                 "allowedNamespaces": {"from": "Same"},
                 "quotas": {},
             },
@@ -30,10 +30,13 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
         ("Callback", MINIMAL["Callback"], MINIMAL["Callback"] | {"suspend": False}),
         (
             "Callback",
-            MINIMAL["Callback"] | SERVICE | {"signing": {}, "delivery": {"retry": {}}},
+            MINIMAL["Callback"]
+            | SERVICE
+            | {"signing": {}, "delivery": {"retry": {}, "rateLimit": {"requests": 5}, "autoDisable": {}}},
             {"productRef": {"name": "shop"}, "events": ["order.*"], "suspend": False}
             | FILLED_SERVICE
-            | {"signing": {"type": "HMAC"}, "delivery": {"retry": {}}},
+            | {"signing": {"type": "HMAC"}}
+            | {"delivery": {"retry": {}, "rateLimit": {"requests": 5, "period": "1s"}, "autoDisable": {}}},
         ),
     ],
 )

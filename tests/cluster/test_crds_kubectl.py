@@ -14,7 +14,7 @@ ACME = {"productRef": None, "organizationRef": {"name": "acme"}}
 STATUS: dict[str, Object] = {
     "Product": {"productID": "prd_01", "binding": {"name": "x-angarium"}},
     "Organization": {"organizationID": "org_01", "binding": {"name": "x-angarium"}},
-    "Callback": {"callbackID": "cbk_01", "health": "Failing", "backlog": 4210, "url": "https://example.com/hooks"},
+    "Callback": {"callbackID": "cbk_01", "health": "CircuitOpen", "backlog": 4210, "url": "https://example.com/hooks"},
 }
 SPEC = MINIMAL | {"Product": {"displayName": "Web shop"}}
 
@@ -42,7 +42,7 @@ async def create(api: Api, kind: str, namespace: str, name: str = "x", **status:
             {
                 "Name": "x",
                 "Ready": "True",
-                "Health": "Failing",
+                "Health": "CircuitOpen",
                 "Backlog": 4210,
                 "Last delivered": "120m",
                 "URL": "https://example.com/hooks",
@@ -89,6 +89,13 @@ async def test_get_angarium_shows_all_kinds(crds_installed: None, api: Api, name
         ("callback", "A URL that hears of a Product's or an Organization's events, as signed webhooks."),
         ("callback.spec.events", "Names of events, or patterns: * is one segment, a final ** the rest."),
         ("product.spec.credentials.rotation.overlap", "How long the old key stays valid beside the new one."),
+        (
+            "callback.spec.delivery.maxInFlight",
+            "Attempts under way at once, over all deliverers. What is beyond it waits",
+        ),
+        ("callback.spec.delivery.rateLimit.requests", "Attempts that may begin in each period."),
+        ("callback.spec.delivery.autoDisable.after", "Default: the product's, else 120h."),
+        ("product.spec.delivery.durability", "Replicated: a replica of it does too, which takes longer."),
         ("organization.spec.weight", "Its share beside the product's other tenants when there is more than fits."),
     ],
 )
@@ -104,13 +111,13 @@ def test_explain(crds_installed: None, kubectl: Kubectl, path: str, text: str) -
         ("Organization", "spec.productRef.name=other", []),
         ("Callback", "spec.productRef.name=shop", ["x"]),
         ("Callback", "spec.organizationRef.name=acme", ["of-acme"]),
-        ("Callback", "status.health=Failing", ["x"]),
+        ("Callback", "status.health=CircuitOpen", ["x"]),
     ],
 )
 async def test_field_selectors(
     crds_installed: None, api: Api, namespace: str, kind: str, selector: str, names: list[str]
 ) -> None:
-    """`kubectl get acb --field-selector status.health=Failing`."""
+    """`kubectl get acb --field-selector status.health=CircuitOpen`."""
     await create(api, kind, namespace)
     if kind == "Callback":
         spec = {"organizationRef": {"name": "acme"}, "events": ["**"], "url": "https://example.com"}
@@ -150,6 +157,8 @@ async def test_models_write_a_status_that_is_taken(crds_installed: None, api: Ap
             "backlog": 2**40,
             "lastDeliveredTime": now,
             "lastFailure": {"time": now, "reason": "http_503"},
+            "autoDisableTime": now,
+            "disabled": {"reason": "auto_disabled", "endpoint": "0cb801b20a81", "time": now, "failingSince": now},
         }
     )
     assert set(CallbackStatus.model_fields) == status.model_fields_set

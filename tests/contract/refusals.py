@@ -198,6 +198,25 @@ REFUSALS = (
         "overlap must be shorter than interval",
     ),
     Refusal("Callback", {"delivery": {"timeout": "1m"}}, "spec.delivery.timeout", _duration("1s", "30s")),
+    *(
+        Refusal(
+            "Callback",
+            {"delivery": {"rateLimit": {"requests": 1, "period": text}}},
+            "spec.delivery.rateLimit.period",
+            _duration("100ms", "24h"),
+        )
+        for text in ("99ms", "24h1ms", "0s", "1", "1d", "second")
+    ),
+    *(
+        Refusal(
+            kind,
+            {"delivery": {"autoDisable": {"after": text}}},
+            "spec.delivery.autoDisable.after",
+            _duration("1h", "720h"),
+        )
+        for kind in ("Product", "Callback")
+        for text in ("0s", "59m", "720h1ms", "never")
+    ),
     Refusal(
         "Callback",
         {"delivery": {"retry": {"schedule": ["73h"]}}},

@@ -31,6 +31,8 @@ def test_model_refuses_with_field_and_message(refusal: Refusal) -> None:
         ({"signing": {"key": "x"}}, "spec.signing.key: unknown field"),
         ({"events": None}, "spec.events: is required"),
         ({"events": ["a", "a"]}, "spec.events: must not hold the same value twice"),
+        ({"delivery": {"rateLimit": {}}}, "spec.delivery.rateLimit.requests: is required"),
+        ({"delivery": {"maxInFlight": "20"}}, "spec.delivery.maxInFlight: Input should be a valid integer"),
         ({"suspend": "yes"}, "spec.suspend: Input should be a valid boolean"),
         (
             {"url": None, "serviceRef": {"name": "a", "port": "80"}},

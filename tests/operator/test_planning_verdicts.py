@@ -10,12 +10,10 @@ from tests.operator.worlds import NOW, World, callback, organization, product
 
 from angarium.config import Applied, Pod
 from angarium.identifiers import resource_id
-from angarium.queue.census import CallbackHealth
 from angarium.records import CallbackRecord
 from angarium.resources import CallbackStatus, ObjectMeta
 from angarium_operator.planning import Broken, DataPlane, Key
 from angarium_operator.planning.addresses import refusal
-from angarium_operator.planning.records import endpoint_token
 from angarium_operator.planning.snapshot import SecretName
 
 WAREHOUSE = Key("callback", "shop", "warehouse")
@@ -201,101 +199,32 @@ def test_the_secret_of_a_former_object_of_that_name_is_waited_for() -> None:
     assert world.verdict("product", "shop", "CredentialsReady")[1] == "Pending"
 
 
-def ms(seconds: float) -> int:
-    """A time in ms, so many seconds from NOW."""
-    return int((NOW.timestamp() + seconds) * 1000)
-
-
-@pytest.mark.parametrize(
-    ("known", "health", "reason"),
-    [
-        (CallbackHealth(), "Unknown", "NoTraffic"),
-        (CallbackHealth(delivered_ms=ms(-5)), "Healthy", "Delivering"),
-        (
-            CallbackHealth(delivered_ms=ms(-5), failures=1, failing_since_ms=ms(-1), failed_ms=ms(-1)),
-            "Healthy",
-            "Delivering",
-        ),
-        (CallbackHealth(failures=3, failing_since_ms=ms(-1), failed_ms=ms(0), reason="http_503"), "Failing", "Failing"),
-        (
-            CallbackHealth(failures=1, failing_since_ms=ms(-31), failed_ms=ms(-31), reason="timeout"),
-            "Failing",
-            "Failing",
-        ),
-        (CallbackHealth(delivered_ms=ms(-5), gone="another endpoint", gone_ms=ms(-9)), "Healthy", "Delivering"),
-    ],
-)
-def test_health(known: CallbackHealth, health: str, reason: str) -> None:
-    world = settled()
-    world.snapshot.health = {WAREHOUSE_ID: known}
-    world.settle()
-    assert world.status("callback", "warehouse").health == health
-    assert world.verdict("callback", "warehouse", "EndpointHealthy")[1] == reason
-    assert world.verdict("callback", "warehouse", "Ready")[0] == "True"
-
-
-def test_gone_disables_until_the_endpoint_is_another_one() -> None:
-    world = settled()
-    token = endpoint_token(callback())
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(gone=token, gone_ms=ms(0))}
-    assert world.settle() == ["AutoDisabled"]
-    assert _disabled(world) == "gone"
-    world.annotate("callback", "warehouse", "enable-requested-at", "1")
-    world.settle()
-    assert _disabled(world) == ""
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(gone=_token(world), gone_ms=ms(1))}
-    world.settle()
-    assert _disabled(world) == "gone"
-    world.change(callback(spec={"url": "https://elsewhere.example.com"}))
-    world.settle()
-    assert _disabled(world) == ""
-
-
 def _record(world: World) -> CallbackRecord:
     record = world.snapshot.published[WAREHOUSE].record
     assert isinstance(record, CallbackRecord)
     return record
 
 
-def _disabled(world: World) -> str:
-    return _record(world).disabled
-
-
-def _token(world: World) -> str:
-    return _record(world).endpoint
-
-
-def test_counts_alone_are_written_seldom_and_health_at_once() -> None:
-    world = settled()
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(delivered_ms=ms(0))}
-    world.settle()
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(delivered_ms=ms(1), backlog=7)}
-    planned = world.plan("callback", "warehouse")
-    assert planned.status is None
-    assert planned.look_again == NOW + timedelta(seconds=60)
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(delivered_ms=ms(1), backlog=7, failures=3, failed_ms=ms(2))}
-    assert world.settle() == ["EndpointFailing"]
-    assert world.status("callback", "warehouse").backlog == 7
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(delivered_ms=ms(3), backlog=0)}
-    assert world.settle() == ["EndpointRecovered"]
-    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(delivered_ms=ms(3), backlog=9)}
-    world.settle()
-    assert world.status("callback", "warehouse").backlog == 0
-    world.pass_time(seconds=60)
-    world.settle()
-    assert world.status("callback", "warehouse").backlog == 9
-
-
 def test_what_a_callback_leaves_open_follows_its_product() -> None:
-    delivery = {"timeout": "9s", "retry": {"schedule": ["1s", "2s"], "nonRetryableStatuses": [404]}}
-    world = World(product(spec={"delivery": delivery}), callback())
+    retry = {"schedule": ["1s", "2s"], "nonRetryableStatuses": [404]}
+    world = World(product(spec={"delivery": {"timeout": "9s", "retry": retry, "maxInFlight": 7}}), callback())
     world.settle()
     record = _record(world)
     assert (record.timeout_s, record.retry_schedule_s, record.non_retryable_statuses) == (9, (1, 2), (404,))
-    world.change(callback(spec={"delivery": {"timeout": "3s", "retry": {"schedule": []}}}))
+    assert (record.max_in_flight, record.rate_requests, record.rate_period_s) == (7, None, 1)
+    limits = {"maxInFlight": 20, "rateLimit": {"requests": 50, "period": "1m"}}
+    world.change(callback(spec={"delivery": {"timeout": "3s", "retry": {"schedule": []}} | limits}))
     world.settle()
     record = _record(world)
     assert (record.timeout_s, record.retry_schedule_s, record.non_retryable_statuses) == (3, (), (404,))
+    assert (record.max_in_flight, record.rate_requests, record.rate_period_s) == (20, 50, 60)
+
+
+@pytest.mark.parametrize(("durability", "replicated"), [("Standard", False), ("Replicated", True)])
+def test_durability_is_the_products_and_its_organizations(durability: str, replicated: bool) -> None:
+    world = World(product(spec={"delivery": {"durability": durability}}), organization())
+    world.settle()
+    assert [getattr(each.record, "replicated") for each in world.snapshot.published.values()] == [replicated] * 2  # noqa: B009 - of both kinds
 
 
 def test_a_change_of_the_product_concerns_its_callbacks_and_its_status_does_not() -> None:

@@ -3,9 +3,9 @@
 `Product.model_validate(manifest)` refuses a spec that the API server would refuse, with the same words.
 """
 
-from angarium.resources.callback import Callback, CallbackSpec, CallbackStatus, Failure, Signing
+from angarium.resources.callback import Callback, CallbackSpec, CallbackStatus, Disabled, Failure, Health, Signing
 from angarium.resources.credentials import Credentials, Quotas, Rotation
-from angarium.resources.delivery import CallbackDelivery, ProductDelivery, Retry
+from angarium.resources.delivery import AutoDisable, CallbackDelivery, ProductDelivery, RateLimit, Retry
 from angarium.resources.endpoints import ServiceRef
 from angarium.resources.meta import (
     API_VERSION,
@@ -33,6 +33,7 @@ __all__ = [
     "KINDS",
     "VERSION",
     "AllowedNamespaces",
+    "AutoDisable",
     "Binding",
     "Callback",
     "CallbackDelivery",
@@ -41,7 +42,9 @@ __all__ = [
     "Condition",
     "Credential",
     "Credentials",
+    "Disabled",
     "Failure",
+    "Health",
     "LabelSelector",
     "ObjectMeta",
     "Organization",
@@ -55,6 +58,7 @@ __all__ = [
     "ProductSpec",
     "ProductStatus",
     "Quotas",
+    "RateLimit",
     "Requirement",
     "Resource",
     "Retry",

@@ -27,6 +27,7 @@ _SOME_EVENTS = Rule(
     cel="self.size() > 0", message="at least one event or pattern is needed", check=lambda events: len(events) > 0
 )
 
+Health = Literal["Healthy", "Failing", "CircuitOpen", "Disabled", "Unknown"]
 Pattern = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST),
@@ -98,6 +99,20 @@ class Failure(StatusModel):
     reason: Reason = Field(description="Why.")
 
 
+class Disabled(StatusModel):
+    """That nothing is sent to an endpoint any more: kept here, so that it holds whatever becomes of Redis."""
+
+    reason: Literal["gone", "auto_disabled"] = Field(
+        description="gone: the receiver answered 410. auto_disabled: there was nothing but failure for too long."
+    )
+    endpoint: Identifier = Field(
+        description="Names the endpoint by its url and the annotation angarium.dev/enable-requested-at:"
+        " another one is not disabled."
+    )
+    time: Time = Field(description="Since when.")
+    failing_since: Time | None = Field(default=None, description="When the first of the failures was.")
+
+
 class CallbackStatus(Status):
     """What the operator reports."""
 
@@ -107,12 +122,19 @@ class CallbackStatus(Status):
     url: Annotated[str, StringConstraints(max_length=2048)] | None = Field(
         default=None, description="The URL in use, be it from url or from serviceRef."
     )
-    health: Literal["Healthy", "Failing", "Disabled", "Unknown"] | None = Field(
-        default=None, description="How the endpoint answers; Disabled after 410 Gone."
+    health: Health | None = Field(
+        default=None,
+        description="How the endpoint answers. CircuitOpen: most attempts fail, so only a probe is sent now and then."
+        " Disabled: it is gone, or was given up.",
     )
     backlog: Annotated[int, Field(ge=0)] | None = Field(default=None, description="Deliveries that wait for it.")
     last_delivered_time: Time | None = Field(default=None, description="When it last took a notification.")
     last_failure: Failure | None = Field(default=None, description="The last failed attempt.")
+    auto_disable_time: Time | None = Field(
+        default=None,
+        description="When it is given up if it goes on failing; told once half of the time has passed.",
+    )
+    disabled: Disabled | None = Field(default=None, description="Why nothing is sent to it any more.")
 
 
 class Callback(Resource):

@@ -81,6 +81,8 @@ class Duration:
 
 Timeout = Annotated[timedelta, Duration("1s", "30s")]
 Delay = Annotated[timedelta, Duration("100ms", "72h")]
+Period = Annotated[timedelta, Duration("100ms", "24h")]
+Patience = Annotated[timedelta, Duration("1h", "720h")]
 Retention = Annotated[timedelta, Duration("1h", "2160h")]
 Interval = Annotated[timedelta, Duration("1h", "17520h")]
 Overlap = Annotated[timedelta, Duration("0s", "720h")]

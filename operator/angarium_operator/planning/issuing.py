@@ -10,7 +10,7 @@ from angarium.resources import Callback, Credential, Organization, Product, Reso
 from angarium_operator.planning import records
 from angarium_operator.planning.actions import Announcement, SecretContent
 from angarium_operator.planning.apikeys import KeyFacts, plan_api_key
-from angarium_operator.planning.health import disabled
+from angarium_operator.planning.disabling import disabled
 from angarium_operator.planning.references import Resolved
 from angarium_operator.planning.secrets import (
     BINDING_TYPE,
@@ -140,7 +140,7 @@ def _callback_keys(
     return Keys(
         _issued(callback),
         plan.credentials,
-        records.callback_record(callback, resolved, product, sealed, disabled(snapshot, callback)),
+        records.callback_record(callback, resolved, product, sealed, disabled(snapshot, callback, product) or ""),
         secret,
         plan.pending,
         plan.answered,

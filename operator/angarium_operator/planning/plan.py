@@ -1,5 +1,6 @@
 """The plan for one object: gather what it stands on, check, and say what is due."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from angarium.resources import Binding, Callback, Product, Resource
 from angarium_operator.planning import programmed
 from angarium_operator.planning.actions import Plan
 from angarium_operator.planning.addresses import refusal
-from angarium_operator.planning.health import add_health, known_health, next_look
+from angarium_operator.planning.health import plan_health
 from angarium_operator.planning.issuing import Keys, issue
 from angarium_operator.planning.references import Resolved, resolve
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
@@ -60,40 +61,61 @@ def _compose(
     snapshot: Snapshot, key: Key, resource: Resource, resolved: Resolved, accepted: Verdict, keys: Keys, now: datetime
 ) -> Plan:
     published = snapshot.published.get(key)
-    unchanged = published is not None and keys.record == published.record
-    unsigned = isinstance(resource, Callback) and keys.record is None and not keys.credentials
-    withdraw = snapshot.stored and published is not None and (unsigned or not resolved.verdict.good)
-    settled = keys.record is None or unchanged
+    settled = keys.record is None or (published is not None and keys.record == published.record)
     verdicts = {"Accepted": accepted, "ResolvedRefs": resolved.verdict, "CredentialsReady": keys.verdict}
     if isinstance(resource, Product):
         del verdicts["ResolvedRefs"]
     verdicts["Programmed"] = applied = programmed.judge(snapshot, key, resource, keys.record, now, settled=settled)
     verdicts["Ready"] = ready(verdicts)
-    fields: dict[str, Any] = {
-        "credentials": keys.credentials,
-        "binding": Binding(name=secret_name(resource).name) if keys.credentials else None,
-        "last_rotation_request": (status_of(resource).last_rotation_request if keys.answered is None else keys.answered)
-        or None,
-    }
-    looks = [*keys.look_again]
-    if isinstance(resource, Callback):
-        health = add_health(snapshot, resource, verdicts, fields, now)
-        looks += [next_look(known_health(snapshot, resource), health)]
-    prefix, id_field = ID_FIELDS[key.kind]
-    fields[id_field] = resource_id(prefix, resource.metadata.uid)
-    written = with_status(status_of(resource), fields, verdicts, resource.metadata.generation, now)
-    if isinstance(resource, Callback) and written.status is not None:
-        written, look = spare_counts(snapshot, key, resource, written, now)
-        looks.append(look)
+    written = _status(snapshot, key, resource, resolved, keys, verdicts, now)
+    looks = [look for look in (*keys.look_again, written.look_again) if look is not None]
     return replace(
         written,
         record=None if settled else keys.record,
-        withdraw=withdraw,
+        withdraw=snapshot.stored and published is not None and _unusable(resource, resolved, keys),
         secret=keys.secret,
         announcements=keys.announcements + written.announcements,
-        look_again=min((look for look in looks if look is not None), default=None),
+        look_again=min(looks, default=None),
         recheck=secret_name(resource).name if keys.verdict.reason == "SecretConflict" else "",
         pending=keys.pending,
         ready=verdicts["Ready"].good,
         programmed=applied.good,
     )
+
+
+def _unusable(resource: Resource, resolved: Resolved, keys: Keys) -> bool:
+    """Whether a published record must go: what it refers to is gone, or nothing could be signed."""
+    unsigned = isinstance(resource, Callback) and keys.record is None and not keys.credentials
+    return unsigned or not resolved.verdict.good
+
+
+def _status(
+    snapshot: Snapshot,
+    key: Key,
+    resource: Resource,
+    resolved: Resolved,
+    keys: Keys,
+    verdicts: Mapping[str, Verdict],
+    now: datetime,
+) -> Plan:
+    """The status to write, what to say of it, and when time alone changes it."""
+    before, generation = status_of(resource), resource.metadata.generation
+    fields = _fields(key, resource, keys)
+    if not isinstance(resource, Callback):
+        return with_status(before, fields, verdicts, generation, now)
+    health = plan_health(snapshot, resource, resolved.product, now)
+    written = with_status(before, {**fields, **health.fields}, {**verdicts, **health.verdicts}, generation, now)
+    written = replace(written, announcements=written.announcements + health.announcements, look_again=health.look_again)
+    return written if written.status is None else spare_counts(snapshot, key, resource, written, now)
+
+
+def _fields(key: Key, resource: Resource, keys: Keys) -> dict[str, Any]:
+    """What the status of each kind has, as model fields."""
+    prefix, id_field = ID_FIELDS[key.kind]
+    answered = status_of(resource).last_rotation_request if keys.answered is None else keys.answered
+    return {
+        id_field: resource_id(prefix, resource.metadata.uid),
+        "credentials": keys.credentials,
+        "binding": Binding(name=secret_name(resource).name) if keys.credentials else None,
+        "last_rotation_request": answered or None,
+    }

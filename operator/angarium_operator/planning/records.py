@@ -24,13 +24,14 @@ def product_record(product: Product, keys: tuple[KeyRecord, ...]) -> ProductReco
         requests_per_second=spec.quotas.requests_per_second,
         backlog=spec.quotas.backlog,
         retention_s=int(spec.delivery.retention.total_seconds()),
+        replicated=spec.delivery.durability == "Replicated",
     )
 
 
 def organization_record(
     organization: Organization, product: Product, keys: tuple[KeyRecord, ...]
 ) -> OrganizationRecord:
-    """Of an Organization; what it keeps of notifications is the product's affair."""
+    """Of an Organization; how its notifications are kept, and how safely, is the product's affair."""
     meta, spec = organization.metadata, organization.spec
     return OrganizationRecord(
         namespace=meta.namespace,
@@ -43,6 +44,7 @@ def organization_record(
         requests_per_second=spec.quotas.requests_per_second,
         backlog=spec.quotas.backlog,
         retention_s=int(product.spec.delivery.retention.total_seconds()),
+        replicated=product.spec.delivery.durability == "Replicated",
         weight=spec.weight,
     )
 
@@ -59,6 +61,7 @@ def callback_record(
     statuses = ours.retry.non_retryable_statuses
     if statuses is None:
         statuses = theirs.retry.non_retryable_statuses
+    rate = ours.rate_limit
     return CallbackRecord(
         namespace=meta.namespace,
         name=meta.name,
@@ -74,6 +77,9 @@ def callback_record(
         timeout_s=(ours.timeout or theirs.timeout).total_seconds(),
         retry_schedule_s=None if schedule is None else tuple(wait.total_seconds() for wait in schedule),
         non_retryable_statuses=statuses or (),
+        max_in_flight=ours.max_in_flight or theirs.max_in_flight,
+        rate_requests=rate.requests if rate else None,
+        rate_period_s=rate.period.total_seconds() if rate else 1.0,
         suspended=spec.suspend,
         endpoint=endpoint_token(callback),
         disabled=disabled,

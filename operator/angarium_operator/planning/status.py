@@ -53,15 +53,14 @@ def _json(status: Status) -> dict[str, Any]:
     return found
 
 
-def spare_counts(
-    snapshot: Snapshot, key: Key, callback: Callback, written: Plan, now: datetime
-) -> tuple[Plan, datetime | None]:
+def spare_counts(snapshot: Snapshot, key: Key, callback: Callback, written: Plan, now: datetime) -> Plan:
     """Leave a status alone for a while where nothing but counts would change."""
     before, after = _without_counts(_ordered(callback.status)), _without_counts(dict(written.status or {}))
     due = snapshot.counted.get(key, now - snapshot.policy.count_every) + snapshot.policy.count_every
     if before != after or due <= now:
-        return written, None
-    return replace(written, status=None, announcements=()), due
+        return written
+    look = due if written.look_again is None else min(due, written.look_again)
+    return replace(written, status=None, announcements=(), look_again=look)
 
 
 def _without_counts(status: dict[str, Any]) -> dict[str, Any]:

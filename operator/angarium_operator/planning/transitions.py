@@ -4,7 +4,12 @@ from angarium.resources import Condition
 from angarium_operator.planning.actions import Announcement
 from angarium_operator.planning.verdicts import PENDING, Truth
 
-ENDPOINT = {"True": "EndpointRecovered", "False": "EndpointFailing"}
+ENDPOINT_FAILS = {  # by the reason of the condition
+    "Failing": "EndpointFailing",
+    "CircuitOpen": "CircuitOpen",
+    "Gone": "AutoDisabled",
+    "AutoDisabled": "AutoDisabled",
+}
 SILENT = frozenset({"Ready"})  # says nothing that the others don't
 
 
@@ -19,15 +24,23 @@ def transitions(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> 
 
 
 def _transition(old: Condition | None, new: Condition) -> Announcement | None:
+    if new.type == "EndpointHealthy":
+        return _of_endpoint(old, new)
     was: Truth = old.status if old is not None else "Unknown"
     was_waiting = old is None or old.reason == PENDING
     if new.status == "False" and new.reason != PENDING and (was != "False" or (old and old.reason != new.reason)):
-        reason = "AutoDisabled" if new.reason == "Gone" else ENDPOINT["False"]
-        return Announcement("Warning", reason if new.type == "EndpointHealthy" else new.reason, new.message)
+        return Announcement("Warning", new.reason, new.message)
     if new.status != "True" or was == "True":
         return None
-    if new.type == "EndpointHealthy":
-        return Announcement("Normal", ENDPOINT["True"], new.message) if was == "False" else None
     if new.type == "Programmed":
         return Announcement("Normal", "Programmed", new.message)
     return None if was_waiting else Announcement("Normal", new.type, new.message)
+
+
+def _of_endpoint(old: Condition | None, new: Condition) -> Announcement | None:
+    was, reason = (old.status, old.reason) if old is not None else ("Unknown", "")
+    if new.status == "False":
+        return None if new.reason == reason else Announcement("Warning", ENDPOINT_FAILS[new.reason], new.message)
+    if reason == "CircuitOpen":
+        return Announcement("Normal", "CircuitClosed", new.message)
+    return Announcement("Normal", "EndpointRecovered", new.message) if new.status == "True" and was == "False" else None
