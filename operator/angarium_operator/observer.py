@@ -5,13 +5,14 @@ import contextlib
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 from angarium.config import read_live
 from angarium.errors import StorageUnavailable
 from angarium.identifiers import resource_id
 from angarium.link import Link
 from angarium.queue.census import CallbackHealth, Census
-from angarium.resources import Callback
+from angarium.resources import Callback, Health
 from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
 from angarium_operator.planning import DataPlane, Key, Snapshot
 from angarium_operator.planning.dataplane import ROLES
@@ -20,7 +21,27 @@ from angarium_operator.reconciler import Reconciler
 from angarium_operator.settings import OperatorSettings
 
 COUNTS_A_SECOND = 20  # writes of mere counts, over all callbacks together
+SHARDS_A_SECOND = (
+    0.4  # whose health is read: some commands for each, and an idle operator must cost Redis next to nothing
+)
+BAD: frozenset[Health] = frozenset({"Failing", "CircuitOpen", "Disabled"})
 UNKNOWN = DataPlane(dict.fromkeys(ROLES, 1 << 62))  # before the first look: what a status says of it may well be true
+
+
+def pause(last: float, limits: tuple[float, float], *, waits: bool, hurried: bool) -> float:
+    """Seconds to the next look at the data plane, within the limits.
+
+    What waits in vain (no deliverer lives, or one can't read a record) is looked after less and less often.
+    """
+    shortest, longest = limits
+    if hurried:
+        return shortest
+    return max(shortest, min(last * 1.5, longest)) if waits else longest
+
+
+def health_pause(settings: OperatorSettings) -> float:
+    """Seconds to the next look at endpoints."""
+    return max(settings.health_seconds, settings.shards / SHARDS_A_SECOND)
 
 
 class Observer:
@@ -40,22 +61,27 @@ class Observer:
         self._publisher, self._reconciler = publisher, reconciler
         self._snapshot = snapshot
         self._best = UNKNOWN
+        self._pause = 0.0  # s before the next look at the data plane
         self._unhealthy: set[tuple[str, str]] = set()
 
     async def watch_plane(self) -> None:
-        """One look, and the time until the next: short while something waits for the data plane, long otherwise."""
+        """One look, and the time until the next: short while the data plane takes something up, long otherwise."""
+        before = self._snapshot.plane
         await self.look()
-        waits = bool(self._reconciler.waiting) or self._snapshot.plane.doubted_until is not None
-        seconds = self._settings.look_seconds if waits else self._settings.idle_look_seconds
+        plane, settings = self._snapshot.plane, self._settings
+        hurried = plane != before or plane.doubted_until is not None
+        limits = settings.look_seconds, settings.idle_look_seconds
+        self._pause = pause(self._pause, limits, waits=bool(self._reconciler.waiting), hurried=hurried)
         self._reconciler.wakened.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._pause):
                 await self._reconciler.wakened.wait()
+                self._pause = 0.0
                 await asyncio.sleep(self._settings.look_seconds / 5)  # more is about to come
 
     async def watch_health(self) -> None:
         """The time until the next look at endpoints, and the look."""
-        await asyncio.sleep(self._settings.health_seconds)
+        await asyncio.sleep(health_pause(self._settings))
         await self.look_at_health()
 
     async def look(self) -> None:
@@ -126,13 +152,9 @@ class Observer:
 
     def _measure(self, callbacks: list[tuple[Key, Callback]]) -> None:
         by_health = Counter(callback.status.health or "Unknown" for _, callback in callbacks)
-        for health in ("Healthy", "Failing", "Disabled", "Unknown"):
+        for health in get_args(Health):
             CALLBACKS.labels(health).set(by_health[health])
-        unhealthy = {
-            (key.namespace, key.name)
-            for key, callback in callbacks
-            if callback.status.health in ("Failing", "Disabled")
-        }
+        unhealthy = {(key.namespace, key.name) for key, callback in callbacks if callback.status.health in BAD}
         for gone in self._unhealthy - unhealthy:
             UNHEALTHY.remove(*gone)
         for each in unhealthy:

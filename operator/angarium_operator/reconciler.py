@@ -27,7 +27,7 @@ class Reconciler:
         self._queue: WorkQueue[Key] = WorkQueue()
         self.ready: dict[Key, bool] = {}
         self.waiting: set[Key] = set()
-        self.wakened = asyncio.Event()  # something began to wait
+        self.wakened = asyncio.Event()  # something began to wait, or waits for something else now
 
     def concern(self, keys: Iterable[Key]) -> None:
         """New plans are due for these."""
@@ -80,15 +80,15 @@ class Reconciler:
             return
         self.ready[key] = planned.ready
         unapplied = not planned.programmed and key in self._snapshot.published
-        self._wait(key, waits=unapplied or bool(planned.pending))
+        self._wait(key, waits=unapplied or bool(planned.pending), anew=planned.record is not None)
         if planned.look_again is not None:
             wait = (planned.look_again - now).total_seconds()
             self._queue.add(key, min(max(wait, SHORTEST_LOOK), LONGEST_LOOK))
 
-    def _wait(self, key: Key, *, waits: bool) -> None:
+    def _wait(self, key: Key, *, waits: bool, anew: bool) -> None:
         if not waits:
             self.waiting.discard(key)
-        elif key not in self.waiting:
+        elif anew or key not in self.waiting:
             self.waiting.add(key)
             self.wakened.set()
 

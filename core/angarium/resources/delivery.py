@@ -40,7 +40,7 @@ class RateLimit(SpecModel):
 
 
 class AutoDisable(SpecModel):
-    """When an endpoint that only fails is given up; what is left out follows the product, then the code, as in Retry."""
+    """When an endpoint that only fails is given up; what is left out follows the product, then the code."""
 
     enabled: bool | None = Field(
         default=None,

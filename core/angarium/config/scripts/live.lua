@@ -6,9 +6,11 @@
 -- result a flat list: `<role> <pod>`, what it has applied (JSON), …
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local members = redis.call('ZRANGE', KEYS[1], now - ARGV[1], '+inf', 'BYSCORE')
+if #members == 0 then return {} end
 local found = {}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], now - ARGV[1], '+inf', 'BYSCORE')) do
-  found[#found + 1] = member
-  found[#found + 1] = redis.call('HGET', KEYS[2], member) or '{}'
+for i, applied in ipairs(redis.call('HMGET', KEYS[2], unpack(members))) do
+  found[#found + 1] = members[i]
+  found[#found + 1] = applied or '{}'
 end
 return found
