@@ -130,6 +130,7 @@ class Receiver:
 
     url: str = ""
     failures_left: int = 0
+    failure: int = 503  # the status of these
     pause: float = 0.0
     ledger: list[tuple[str, bytes]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
@@ -142,7 +143,7 @@ class Receiver:
             await asyncio.sleep(self.pause)
         if self.failures_left:
             self.failures_left -= 1
-            return web.Response(status=503, text="overloaded")
+            return web.Response(status=self.failure, text="overloaded")
         self.ledger.append((request.headers["webhook-id"], body))
         self.headers.append(dict(request.headers))
         self._more.set()

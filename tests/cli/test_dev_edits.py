@@ -148,3 +148,28 @@ async def test_records_that_redis_lost_are_published_again(
                 assert dev.process.returncode is None
         assert await send(gateway, dev, "order.paid") == ["warehouse"]
         await receiver.has(1)
+
+
+async def test_an_endpoint_that_is_gone_is_told_and_enabled_by_an_annotation(
+    folder: Path, port: int, receiver: Receiver, gateway: httpx.AsyncClient
+) -> None:
+    file = folder / "yaml/shop.yaml"
+    file.write_text(product() + callback("warehouse", receiver.url))
+    receiver.failures_left, receiver.failure = 1, 410
+    async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
+        await dev.ready()
+        assert await send(gateway, dev, "order.paid") == ["warehouse"]
+        await dev.says("callback/warehouse +AutoDisabled +the receiver answered 410 Gone")
+        dev.process.terminate()
+        assert await dev.ended() == 0
+    async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
+        line = await dev.says("callback/warehouse +Ready .* Disabled$")
+        await dev.ready()
+        assert await send(gateway, dev, "order.paid") == []
+        enabled = "namespace: shop, annotations: {angarium.dev/enable-requested-at: 2026-11-21T08:00:00Z}"
+        file.write_text(product() + callback("warehouse", receiver.url).replace("namespace: shop", enabled))
+        await dev.says("callback/warehouse +EndpointEnabled", line)
+        async with asyncio.timeout(PATIENCE):
+            while await send(gateway, dev, "order.paid") != ["warehouse"]:
+                assert dev.process.returncode is None
+        await receiver.has(1)

@@ -245,7 +245,7 @@ def test_another_endpoint_is_the_way_back(reason: str) -> None:
     assert record_of(world).disabled == reason
     assert world.status("callback", "warehouse").disabled.reason == reason
     world.annotate("callback", "warehouse", "enable-requested-at", "1")
-    world.settle()
+    assert world.settle() == ["EndpointEnabled"]
     assert record_of(world).disabled == ""
     assert world.status("callback", "warehouse").disabled is None
     assert condition(world)[:2] == ("Unknown", "NoTraffic")

@@ -13,7 +13,10 @@ from angarium_cli.dev.manifests import Object, Problem
 from angarium_operator.planning import Announcement, Key
 
 INDENT = "  "
-SAID = {"KeyRotated", "KeyRetired", "SecretRepaired", "AutoDisabled", "EndpointFailing", "EndpointRecovered"}
+KEYS_SAY = {"KeyRotated", "KeyRetired", "SecretRepaired"}
+CIRCUITS_SAY = {"CircuitOpen", "CircuitClosed", "AutoDisablePending", "AutoDisabled"}
+SAID = KEYS_SAY | CIRCUITS_SAY | {"EndpointFailing", "EndpointRecovered", "EndpointEnabled"}
+UNREMARKABLE = {None, "Healthy", "Unknown"}
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -42,6 +45,12 @@ def object_line(name: str, resource: Object, secrets: Path) -> str:
         suspended = "   suspended" if resource.spec.suspend else ""
         return f"{INDENT}{name}   Ready   {', '.join(resource.spec.events)}  → {resource.status.url}{suspended}"
     return f"{INDENT}{name}   Ready   key  {secrets / 'api-key'}"
+
+
+def health(resource: Object) -> str:
+    """What else to say of a callback whose endpoint doesn't fare well; announcements tell when that changes."""
+    fares = resource.status.health if isinstance(resource, Callback) else None
+    return "" if fares in UNREMARKABLE else f"   {fares}"
 
 
 def curl(url: str, key_file: Path, event: str) -> Iterable[str]:

@@ -153,7 +153,7 @@ class Dev:
             known = (resource.metadata.generation, line)
             if self._told.get(key) != known:
                 self._told[key] = known
-                screen.say(line)
+                screen.say(line + screen.health(resource))
 
     def tell_how_to_send(self) -> None:
         """A command ready to paste, for the first product that somebody hears."""

@@ -10,6 +10,7 @@ ENDPOINT_FAILS = {  # by the reason of the condition
     "Gone": "AutoDisabled",
     "AutoDisabled": "AutoDisabled",
 }
+DISABLED = frozenset({"Gone", "AutoDisabled"})
 SILENT = frozenset({"Ready"})  # says nothing that the others don't
 
 
@@ -41,6 +42,8 @@ def _of_endpoint(old: Condition | None, new: Condition) -> Announcement | None:
     was, reason = (old.status, old.reason) if old is not None else ("Unknown", "")
     if new.status == "False":
         return None if new.reason == reason else Announcement("Warning", ENDPOINT_FAILS[new.reason], new.message)
+    if reason in DISABLED:
+        return Announcement("Normal", "EndpointEnabled", "what is sent goes out again")
     if reason == "CircuitOpen":
         return Announcement("Normal", "CircuitClosed", new.message)
     return Announcement("Normal", "EndpointRecovered", new.message) if new.status == "True" and was == "False" else None
