@@ -255,6 +255,22 @@ def test_another_endpoint_is_the_way_back(reason: str) -> None:
     assert record_of(world).disabled == ""
 
 
+def test_an_endpoint_that_follows_a_disabled_one_is_disabled_for_itself() -> None:
+    """Nobody looked in between."""
+    world = settled()
+    know(world, failing(120))
+    world.pass_time(hours=3)
+    world.annotate("callback", "warehouse", "enable-requested-at", "1")
+    token = endpoint_token(callback(annotations={"angarium.dev/enable-requested-at": "1"}))
+    world.snapshot.health = {
+        WAREHOUSE_ID: CallbackHealth(endpoint=token, gone=token, gone_ms=ms(0), failing_since_ms=1, failures=1)
+    }
+    assert world.settle() == ["AutoDisabled"]
+    found = world.status("callback", "warehouse").disabled
+    assert (found.reason, found.endpoint, found.failing_since) == ("gone", token, None)
+    assert found.time == NOW + timedelta(hours=3)
+
+
 def test_nothing_is_judged_while_redis_is_away() -> None:
     world = settled()
     know(world, failing(60, open_until_ms=ms(30)))
@@ -262,6 +278,14 @@ def test_nothing_is_judged_while_redis_is_away() -> None:
     world.snapshot.stored = False
     assert know(world, CallbackHealth()) == []
     assert world.status("callback", "warehouse") == before
+
+
+def test_a_count_that_is_not_written_delays_no_verdict() -> None:
+    world = settled()
+    world.snapshot.health = {WAREHOUSE_ID: CallbackHealth(failures=1, failing_since_ms=ms(0), failed_ms=ms(0))}
+    planned = world.plan("callback", "warehouse")
+    assert planned.empty
+    assert planned.look_again == NOW + timedelta(seconds=31)
 
 
 def test_counts_alone_are_written_seldom_and_health_at_once() -> None:
