@@ -1,7 +1,8 @@
-"""Every Redis key: its name, type and lifetime. Nothing else spells a key.
+"""Every Redis key: its name, type and lifetime. Nothing else spells a key but the scripts.
 
 All keys of a shard carry the same hash tag, so that a shard is one slot of a Redis Cluster and one script may touch
-them all. Config and presence share the slot `{config}`.
+them all; scripts are given one key and make the others from its prefix (queue/scripts/lines.lua). Config and presence
+share the slot `{config}`.
 """
 
 from dataclasses import dataclass
@@ -25,8 +26,36 @@ class ShardKeys:
 
     @cached_property
     def lanes(self) -> tuple[str, ...]:
-        """STREAMs high, normal, low, bulk: one entry `d=<ticket>` for each delivery that is ready or in flight."""
+        """STREAMs test, high, normal, low: `d=<ticket>` for each delivery in flight, pending for its deliverer."""
         return tuple(f"{self._base}lane:{lane}" for lane in LANES)
+
+    def line(self, lane: str, callback: str) -> str:
+        """LIST of tickets: what is ready for a callback in a lane, or parked."""
+        return f"{self._base}line:{lane}:{callback}"
+
+    def ring(self, lane: str, tenant: str = "") -> str:
+        """LIST of tenants whose turn comes in a lane; or of a tenant's callbacks whose turn comes in it."""
+        return f"{self._base}ring:{lane}:{tenant}" if tenant else f"{self._base}ring:{lane}"
+
+    @cached_property
+    def bell(self) -> str:
+        """LIST of one element at most: deliverers with nothing to do wait for it."""
+        return f"{self._base}bell"
+
+    @cached_property
+    def paused(self) -> str:
+        """ZSET `<lane> <tenant> <callback>` → when to look again (ms; inf: when one in flight has landed)."""
+        return f"{self._base}paused"
+
+    @cached_property
+    def ready(self) -> str:
+        """HASH lane → tickets in its lines, parked ones too."""
+        return f"{self._base}ready"
+
+    @cached_property
+    def limits(self) -> str:
+        """HASH callback → `<revision> <most in flight> <µs between attempts> <burst>`; tenant → weight."""
+        return f"{self._base}limits"
 
     @cached_property
     def schedule(self) -> str:
@@ -43,7 +72,7 @@ class ShardKeys:
 
     @cached_property
     def backlog(self) -> str:
-        """HASH tenant → waiting deliveries, and `*` → all of them."""
+        """HASH tenant → waiting deliveries."""
         return f"{self._base}backlog"
 
     @cached_property
@@ -52,28 +81,19 @@ class ShardKeys:
         return f"{self._base}expiry"
 
     @cached_property
-    def parked(self) -> str:
-        """SET of callbacks that have a waiting line."""
-        return f"{self._base}parked"
-
-    def parked_for(self, callback: str) -> str:
-        """LIST of tickets: deliveries of a suspended callback."""
-        return f"{self._base}parked:{callback}"
-
-    @cached_property
     def callback_backlog(self) -> str:
         """HASH callback → waiting deliveries."""
         return f"{self._base}callbacks:backlog"
 
     @cached_property
-    def callback_delivered(self) -> str:
-        """HASH callback → last success (ms)."""
-        return f"{self._base}callbacks:delivered"
+    def callback_standing(self) -> str:
+        """HASH callback → how it stands, 16 values.
 
-    @cached_property
-    def callback_failing(self) -> str:
-        """HASH callback → `<first failure ms> <last failure ms> <failures in a row> <last reason>`."""
-        return f"{self._base}callbacks:failing"
+        In flight; whether one is waited for to land; µs from which its rate limit counts; next probe and since when its
+        circuit is open (ms; 0: closed); start of the breaker's window (ms), successes and failures in it, and in the
+        one before; last success, first and last failure (ms); failures in a row; endpoint token; last reason.
+        """
+        return f"{self._base}callbacks:standing"
 
     @cached_property
     def callback_gone(self) -> str:

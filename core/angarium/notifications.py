@@ -6,14 +6,14 @@ from typing import Any
 
 
 class Priority(StrEnum):
-    """Which lane a notification's deliveries wait in."""
+    """Which lane a notification's deliveries wait in, unless it is a test."""
 
     HIGH = "high"
     NORMAL = "normal"
     LOW = "low"
 
 
-LANES = ("high", "normal", "low", "bulk")  # bulk: where a noisy tenant's share goes, whatever its priority
+LANES = ("test", "high", "normal", "low")  # test-sends have a lane of their own: a person waits for the outcome
 
 
 class DeliveryState(StrEnum):
@@ -72,6 +72,11 @@ class Notification:
     by: str = ""  # who posted it, in words: "key 7f3k…"
     test: bool = False  # a test-send: one attempt, not counted against the endpoint
     config_revision: int = 0  # of the config that chose the targets: tells a deleted callback from one not yet known
+
+    @property
+    def lane(self) -> str:
+        """Where its deliveries wait."""
+        return "test" if self.test else self.priority.value
 
 
 @dataclass(frozen=True, slots=True)

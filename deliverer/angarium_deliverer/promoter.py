@@ -1,12 +1,11 @@
-"""Moves what is due from the schedule to its lane, and waiting lines of callbacks that were resumed.
+"""Moves what is due from the schedule to its line, and lets callbacks go on whose pause is over.
 
 It sleeps until the next is due, at most LONGEST: another pod may have scheduled something sooner, or have died.
 """
 
 import asyncio
 
-from angarium.queue import Consumer, Queue
-from angarium_deliverer.directory import Directory
+from angarium.queue import Queue, Upkeep
 
 LONGEST = 2.0  # s
 LIMIT = 500
@@ -15,8 +14,8 @@ LIMIT = 500
 class Promoter:
     """One round promotes every shard; `hurry` shortens the sleep for what this pod has just scheduled."""
 
-    def __init__(self, queue: Queue, consumer: Consumer, directory: Directory) -> None:
-        self._queue, self._consumer, self._directory = queue, consumer, directory
+    def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
+        self._queue, self._upkeep = queue, upkeep
         self._sooner = asyncio.Event()
         self._until = 0.0  # loop time at which the sleep ends
 
@@ -29,18 +28,10 @@ class Promoter:
 
     async def step(self) -> float:
         """Promote what is due, then sleep; 0 for the loop, which need not sleep again."""
-        waits = [await self._shard(index) for index in range(self._queue.count)]
-        await self._sleep(min(waits, default=LONGEST))
+        promotions = [await self._upkeep.promote(keys, LIMIT) for keys in self._queue.shards]
+        waits = [LONGEST if promotion.wait is None else promotion.wait for promotion in promotions]
+        await self._sleep(min(*waits, LONGEST))
         return 0.0
-
-    async def _shard(self, index: int) -> float:
-        keys = self._queue.shards[index]
-        promotion = await self._consumer.promote(keys, LIMIT)
-        for callback in promotion.parked:
-            subscriber = self._directory.get(callback)
-            if subscriber is None or not subscriber.record.suspended:
-                await self._consumer.unpark(keys, callback, LIMIT)
-        return LONGEST if promotion.wait is None else min(promotion.wait, LONGEST)
 
     async def _sleep(self, pause: float) -> None:
         loop = asyncio.get_running_loop()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from angarium.config import DEAD_AFTER, Presence
-from angarium.queue import Consumer, Entry
+from angarium.queue import Consumer, Entry, Upkeep
 
 PAUSE = 0.5  # s
 MOST_HELD = 5000  # entries that a consumer can hold: more than it can have slots
@@ -17,8 +17,10 @@ Dispatch = Callable[[list[Entry]], Awaitable[None]]
 class Recoverer:
     """`free` says how many slots are free; `dispatch` takes entries and skips those already held."""
 
-    def __init__(self, consumer: Consumer, presence: Presence, free: Callable[[], int], dispatch: Dispatch) -> None:
-        self._consumer, self._presence = consumer, presence
+    def __init__(
+        self, consumer: Consumer, upkeep: Upkeep, presence: Presence, free: Callable[[], int], dispatch: Dispatch
+    ) -> None:
+        self._consumer, self._upkeep, self._presence = consumer, upkeep, presence
         self._free, self._dispatch = free, dispatch
         self._emptied: set[str] = set()
         self._strangers: set[str] = set()
@@ -47,5 +49,5 @@ class Recoverer:
 
     async def _unknown(self) -> set[str]:
         """Consumers that nobody beats for: dead so long that they are forgotten, or handed something as they left."""
-        silent = await self._consumer.silent(DEAD_AFTER) if self._presence.steady else set()
+        silent = await self._upkeep.silent(DEAD_AFTER) if self._presence.steady else set()
         return silent - await self._presence.living() if silent else silent

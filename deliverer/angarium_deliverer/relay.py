@@ -1,11 +1,10 @@
-"""The relay itself: read as many as there are free slots, make the attempts, settle each.
+"""The relay itself: take as many as there are free slots, make the attempts, settle each.
 
-A delivery holds a slot from its reading until it is settled. While Redis is away a finished attempt waits in its slot
-to be settled, so nothing is lost and no more is read than can be kept.
+A delivery holds a slot from its taking until it is settled. While Redis is away a finished attempt waits in its slot
+to be settled, so nothing is lost and no more is taken than can be kept.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +12,7 @@ from typing import TypeVar
 
 from angarium.config import ConfigStore, ConfigTail
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
-from angarium.notifications import LANES, Outcome, Result
+from angarium.notifications import Outcome, Result
 from angarium.queue import Consumer, Entry, Release, Settlement, Started
 from angarium.retries import Move, RetryPolicy, decide
 from angarium.telemetry import metrics
@@ -22,6 +21,7 @@ from angarium_deliverer.channels import Channel
 from angarium_deliverer.directory import Directory, Subscriber
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import MOST_HELD
+from angarium_deliverer.slots import Slots
 
 T = TypeVar("T")
 
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 MOST_RECOVERIES = 5  # deliverers that may die in one attempt before it is given up
 UNKNOWN_CALLBACK_PAUSE = 1.0  # s
 UNUSABLE_CALLBACK_PAUSE = 10.0  # s
-NEARLY_FULL_PAUSE = 0.2  # s
+NOT_FOR_US_PAUSE = 0.2  # s
 REDIS_AWAY_PAUSE = 0.2  # s
-LARGEST_READ = 256  # entries read by one script: Redis serves nobody else meanwhile
+LARGEST_TAKE = 64  # begun at once: what comes meanwhile waits until these are on their way
 ONCE = RetryPolicy(schedule=())
 
 
@@ -50,71 +50,39 @@ class Relay:
     ) -> None:
         self._consumer, self._directory, self._channel, self._promoter = consumer, directory, channel, promoter
         self._tail, self._store = tail, store
-        self._slots = slots
-        self._held: dict[
-            tuple[int, int, str], asyncio.Task[None] | None
-        ] = {}  # by shard, lane and entry; None: being begun
-        self._freed = asyncio.Event()
-        self._widest_wait = min(consumer.widest_wait, max(len(LANES), slots // 8))
+        self._slots = Slots(slots)
         self.last_read = time.monotonic()
-        metrics.SLOTS.set(slots)
 
     def free(self) -> int:
         """Slots that are free."""
-        return self._slots - len(self._held)
+        return self._slots.free
 
     async def step(self) -> float:
-        """Read once and dispatch: at once what is there, else wait for what comes."""
+        """Take once: at once what is there, else wait until something may be."""
         self.last_read = time.monotonic()
-        if self.free() <= 0:
-            await self._one_freed()
+        slots = self._slots
+        if slots.free <= 0:
+            await slots.freed()
             return 0.0
-        entries = await self._consumer.read(min(self.free(), LARGEST_READ))
-        if not entries:
-            if self.free() < self._widest_wait and self._held:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(NEARLY_FULL_PAUSE):  # those in flight may all be slow ones
-                        await self._one_freed()
-                return 0.0
-            entries = await self._consumer.wait()
-        await self.dispatch(entries)
+        taken = await self._consumer.take(min(slots.free, LARGEST_TAKE), slots.doubtful_left, slots.crowding())
+        self._launch(taken.started)
+        if taken.started:
+            return 0.0
+        if taken.more:  # for those who have room for it; for us once one of ours has ended
+            await slots.freed(NOT_FOR_US_PAUSE)
+        else:
+            await self._consumer.wait()
         return 0.0
 
-    async def _one_freed(self) -> None:
-        self._freed.clear()
-        await self._freed.wait()
-
     async def dispatch(self, entries: list[Entry]) -> None:
-        """Begin and make the attempts of these, each in a task of its own; those already held are skipped."""
-        fresh = [entry for entry in entries if _key(entry) not in self._held]
-        self._held |= dict.fromkeys(map(_key, fresh))
-        try:
-            begun = await self._begin(fresh)
-        except BaseException:
-            self._let_go(fresh)  # they stay ours in Redis; the recoverer finds them again
-            raise
-        started = {_key(item.entry) for item in begun}
-        self._let_go([entry for entry in fresh if _key(entry) not in started])
+        """Begin again what was claimed; those already held are skipped."""
+        fresh = [entry for entry in entries if not self._slots.holds(entry)]
+        if fresh:
+            self._launch(await self._consumer.start(fresh))
+
+    def _launch(self, begun: list[Started]) -> None:
         for item in begun:
-            task = asyncio.create_task(self._run(item), name=f"delivery {item.attempt.delivery}")
-            self._held[_key(item.entry)] = task
-        metrics.SLOTS_USED.set(len(self._held))
-
-    async def _begin(self, entries: list[Entry]) -> list[Started]:
-        suspended = [entry for entry in entries if self._suspended(entry)]
-        for entry in suspended:
-            await self._consumer.release(entry, Release.PARKED)
-        going = [entry for entry in entries if entry not in suspended] if suspended else entries
-        return await self._consumer.start(going) if going else []
-
-    def _suspended(self, entry: Entry) -> bool:
-        subscriber = self._directory.get(entry.ticket.callback)
-        return subscriber is not None and subscriber.record.suspended
-
-    def _let_go(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            self._held.pop(_key(entry), None)
-        self._freed.set()
+            self._slots.hold(item, asyncio.create_task(self._run(item)))
 
     async def _run(self, started: Started) -> None:
         try:
@@ -125,12 +93,11 @@ class Relay:
         except StorageRefused:
             log.exception("a delivery could not be settled", extra={"delivery": started.attempt.delivery})
         finally:
-            self._let_go([started.entry])
-            metrics.SLOTS_USED.set(len(self._held))
+            self._slots.let_go(started)
 
     async def _hand_back(self, started: Started) -> None:
         try:
-            await self._release(started, Release.LANE)
+            await self._release(started, Release.LINE)
         except (StorageUnavailable, StorageFull):
             log.warning("left to be taken over: redis is away", extra={"delivery": started.attempt.delivery})
 
@@ -140,7 +107,7 @@ class Relay:
     async def drain(self, seconds: float) -> None:
         """Let what is in flight finish for so long; then cut it short and hand it back."""
         await self._consumer.stop_waiting()
-        tasks = [task for task in self._held.values() if task]
+        tasks = self._slots.tasks()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=seconds)
             for task in late:
@@ -148,7 +115,7 @@ class Relay:
             await asyncio.gather(*late, return_exceptions=True)
         left = await self._consumer.claim(self._consumer.name, MOST_HELD)  # read, or on its way, when reading stopped
         for entry in left:
-            await self._consumer.release(entry, Release.LANE, fence="*")
+            await self._consumer.release(entry, Release.LINE, fence="*")
 
     async def _deliver(self, started: Started) -> None:
         attempt = started.attempt
@@ -162,6 +129,8 @@ class Relay:
             await self._refuse(started, "callback_deleted", "the callback was deleted")
         elif refusal := self._refusal(started, subscriber):
             await self._refuse(started, *refusal)
+        elif subscriber.record.suspended:  # the shard does not know yet, or the reader was faster
+            await _persist(self._release, started, Release.SCHEDULE, UNKNOWN_CALLBACK_PAUSE)
         else:
             await self._attempt(started, subscriber)
 
@@ -209,18 +178,21 @@ class Relay:
         attempt = started.attempt
         policy = ONCE if attempt.notification.test else subscriber.policy
         decision = decide(outcome, attempt.number, policy)
-        gone = subscriber.record.endpoint if outcome.gone else ""
         entry = journal.timeline_entry(attempt, decision, outcome, took)
-        counts = not attempt.notification.test
-        settlement = Settlement(started, decision.move, decision.reason, decision.delay, entry, gone, counts)
+        endpoint = subscriber.record.endpoint
+        settlement = Settlement(
+            started, decision.move, decision.reason, decision.delay, entry, endpoint, outcome.gone,
+            counts=not attempt.notification.test and self._is_current(subscriber),
+        )  # fmt: skip
         due = await _persist(self._consumer.settle, settlement)
         journal.attempt_made(self._channel.name, attempt, decision, took, due)
         if decision.move is Move.RETRY:
             self._promoter.hurry(decision.delay)
 
-
-def _key(entry: Entry) -> tuple[int, int, str]:
-    return entry.keys.shard, entry.lane, entry.id
+    def _is_current(self, subscriber: Subscriber) -> bool:
+        """What an endpoint did that was replaced meanwhile says nothing of the new one."""
+        current = self._directory.get(subscriber.record.id)
+        return current is not None and current.record.endpoint == subscriber.record.endpoint
 
 
 async def _persist(call: Callable[..., Awaitable[T]], *arguments: object) -> T:

@@ -10,19 +10,20 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
-from angarium.queue import Consumer, Queue
+from angarium.queue import Consumer, Queue, Upkeep
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
 from angarium_deliverer.janitor import Janitor
+from angarium_deliverer.limiter import Limiter
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import Recoverer
 from angarium_deliverer.relay import Relay
 from angarium_deliverer.sampler import Sampler
 from angarium_deliverer.settings import DelivererSettings
 
-STUCK_AFTER = 60.0  # s without a read while Redis is there and a slot is free
+STUCK_AFTER = 60.0  # s without a look while Redis is there and a slot is free
 
 
 async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
@@ -37,12 +38,15 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(egress_policy(settings), ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        promoter = Promoter(queue, consumer, directory)
+        upkeep = Upkeep(queue, settings.pod)
+        promoter = Promoter(queue, upkeep)
+        limiter = Limiter(queue, upkeep)
+        limiter.follow(tail)
         store = ConfigStore(queue.link)
         relay = Relay(consumer, directory, tail, store, Webhook(dialer), promoter, settings.deliverer_slots)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
-        recoverer = Recoverer(consumer, presence, relay.free, relay.dispatch)
+        recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch)
         sampler = Sampler(queue, tail)
         _install(probes, queue, tail, relay, stop)
         async with running(
@@ -50,10 +54,11 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         ):
             if await _first(tail.loaded.wait(), stop.wait()):
                 async with running(
-                    forever("read", _reading(recoverer, relay)),
+                    forever("read", _reading(limiter, recoverer, relay)),
+                    forever("limit", limiter.step),
                     forever("promote", promoter.step),
                     forever("recover", recoverer.step),
-                    forever("expire", Janitor(queue, consumer).step),
+                    forever("expire", Janitor(queue, upkeep).step),
                     forever("sample", sampler.step),
                 ):
                     if ready:
@@ -62,13 +67,14 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                 await _leave(relay, consumer, presence, settings.drain_seconds)
 
 
-def _reading(recoverer: Recoverer, relay: Relay) -> Any:
-    """First what this pod's name held before a restart, then what is new."""
+def _reading(limiter: Limiter, recoverer: Recoverer, relay: Relay) -> Any:
+    """First the limits, then what this pod's name held before a restart, then what is new."""
     taken_up = False
 
     async def step() -> float:
         nonlocal taken_up
         if not taken_up:
+            await limiter.tell()
             await recoverer.own()
             taken_up = True
         return await relay.step()

@@ -11,7 +11,7 @@ class DelivererSettings(TrustSettings):
     probe_port: int = Field(
         default=9481, ge=0, le=65535, description="port of /healthz, /readyz and /metrics; 0 picks a free one"
     )
-    deliverer_slots: int = Field(default=256, ge=1, le=4096, description="deliveries in flight at once")
+    deliverer_slots: int = Field(default=512, ge=1, le=4096, description="deliveries in flight at once")
     drain_seconds: float = Field(
         default=40.0, ge=0, le=600, description="seconds for what is in flight at SIGTERM; the rest is handed back"
     )

@@ -161,7 +161,7 @@ async def test_full_means_refused_whole_and_what_is_under_way_goes_on(
             with pytest.raises(StorageFull):
                 await Intake(queue).enqueue(posted())
             moves = (Move.DELIVERED, Move.RETRY, Move.DEAD)
-            started = await consumer.start(await consumer.read(3))
+            started = (await consumer.take(3)).started + (await consumer.take(3)).started
             for item, move in zip(started, moves, strict=True):
                 assert await consumer.settle(Settlement(item, move, "r", 60.0, b"{}")) is not None
         finally:

@@ -5,7 +5,7 @@ import time
 import redis.asyncio
 
 from angarium.notifications import DeliveryState, Notification, Priority, Status, Target
-from angarium.queue import Census, Consumer, Filters, Intake, Ledger, Queue, Release, Settlement
+from angarium.queue import Census, Consumer, Filters, Intake, Ledger, Queue, Settlement, Upkeep
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
@@ -23,9 +23,7 @@ async def test_accept_fail_retry_deliver(redis_settings: RedisSettings) -> None:
         intake, ledger = Intake(queue), Ledger(queue)
         first = notification(intake, 2)
         assert (await intake.enqueue(first)).id == first.id
-        entries = await consumer.read(10)
-        assert len(entries) == 2
-        started = await consumer.start(entries)
+        started = (await consumer.take(10)).started
         assert [s.attempt.number for s in started] == [1, 1]
         due = await consumer.settle(Settlement(started[0], Move.DELIVERED, timeline=b'{"type":"attempt"}'))
         assert due == 0.0
@@ -33,9 +31,9 @@ async def test_accept_fail_retry_deliver(redis_settings: RedisSettings) -> None:
         stored = await ledger.get(first.id)
         assert stored is not None
         assert stored.status is Status.PENDING
-        assert (await consumer.promote(queue.shards[0])).moved == 1
-        [entry] = await consumer.wait()
-        [again] = await consumer.start([entry])
+        assert (await Upkeep(queue, "a").promote(queue.shards[0])).moved == 1
+        await consumer.wait()
+        [again] = (await consumer.take(1)).started
         assert again.attempt.number == 2
         await consumer.settle(Settlement(again, Move.DEAD, "http_503", 0.0, b'{"type":"attempt"}'))
         stored = await ledger.get(first.id)
@@ -48,14 +46,8 @@ async def test_accept_fail_retry_deliver(redis_settings: RedisSettings) -> None:
         assert await intake.redrive(first, [0, 1], b'{"type":"redrive"}') == ["delivered", "redriven"]
         backlog = await Census(queue).backlog()
         assert backlog.ready["normal"] == 1
-        [entry] = await consumer.read(1)
-        assert await consumer.release(entry, Release.PARKED)
-        assert (await Census(queue).backlog()).parked == 1
-        assert (await consumer.promote(queue.shards[0])).parked == ("cbk_1",)
-        assert await consumer.unpark(queue.shards[0], "cbk_1") == 1
         async with Consumer(queue, "b", block=0.2) as other:
-            [taken] = await consumer.read(5)
-            [begun] = await consumer.start([taken])
+            [begun] = (await consumer.take(5)).started
             [claimed] = await other.claim("a", 10)
             [restarted] = await other.start([claimed])
             assert restarted.attempt.number == begun.attempt.number

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 from pydantic import SecretStr
 
-from angarium.notifications import DeliveryState, Notification, Priority, Target
+from angarium.notifications import LANES, DeliveryState, Notification, Priority, Target
 from angarium.queue import (
     Census,
     Consumer,
@@ -29,16 +29,19 @@ from angarium.queue import (
     IdempotencyConflict,
     Intake,
     Ledger,
+    Limit,
     Queue,
     Release,
     Settlement,
     Started,
+    Upkeep,
 )
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
 T = TypeVar("T")
 PODS = ("a", "b")
+CALLBACKS = ("cbk_0", "cbk_1", "cbk_2")
 STATES = {Move.DELIVERED: DeliveryState.DELIVERED, Move.REFUSED: DeliveryState.REFUSED, Move.DEAD: DeliveryState.DEAD}
 
 
@@ -48,6 +51,7 @@ class Expected:
 
     state: DeliveryState = DeliveryState.WAITING
     attempts: int = 0
+    begun: bool = False  # an attempt whose end is not known
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -61,7 +65,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.expected: dict[tuple[str, int], Expected] = {}
         self.notifications: dict[str, Notification] = {}
         self.keys: dict[str, tuple[str, str]] = {}
-        self.read_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
+        self.claimed_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
         self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
         self.owner: dict[tuple[str, int], int] = {}  # delivery → fence that may settle it
         self.plain: Any = redis.Redis.from_url(self.url)  # its replies are unions over protocols
@@ -73,6 +77,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.do(self.queue.__aenter__())
         self.do(self.queue.prepare())
         self.intake, self.ledger, self.census = Intake(self.queue), Ledger(self.queue), Census(self.queue)
+        self.upkeep, self.revision = Upkeep(self.queue, "a"), 0
         self.consumers = {pod: Consumer(self.queue, pod) for pod in PODS}
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -114,59 +119,68 @@ class QueueMachine(RuleBasedStateMachine):
         if key:
             self.keys[key] = (posted.id, body)
 
-    @rule(pod=st.sampled_from(PODS), free=st.sampled_from([1, 3, 20]))
-    def read(self, pod: str, free: int) -> None:
-        entries = self.do(self.consumers[pod].read(free))
-        assert len(entries) <= free
-        self.read_by[pod] += entries
+    def began(self, pod: str, begun: list[Started]) -> None:
+        for item in begun:
+            key = (item.attempt.notification.id, item.entry.ticket.index)
+            expected = self.expected[key]
+            assert expected.state is DeliveryState.WAITING
+            expected.attempts += not expected.begun
+            expected.begun = True
+            assert item.attempt.number == expected.attempts
+            self.owner[key] = item.fence
+        entries = [item.entry for item in begun]
+        self.begun_by[pod] = [s for s in self.begun_by[pod] if s.entry not in entries] + begun
+
+    @rule(pod=st.sampled_from(PODS), free=st.sampled_from([1, 3, 20]), doubtful=st.sampled_from([0, 1, 20]))
+    def take(self, pod: str, free: int, doubtful: int) -> None:
+        taken = self.do(self.consumers[pod].take(free, doubtful))
+        assert len(taken.started) <= free
+        assert sum(item.doubtful for item in taken.started) <= doubtful
+        self.began(pod, taken.started)
 
     @rule(pod=st.sampled_from(PODS), twice=st.booleans())
     def start(self, pod: str, twice: bool) -> None:
-        if not self.read_by[pod]:
-            if all(expected.state is not DeliveryState.WAITING for expected in self.expected.values()):
-                self.enqueue(2, Priority.NORMAL, None, "x", False)
-            self.read(pod, 20)
-        entries, self.read_by[pod] = self.read_by[pod], []
-        for _ in range(1 + twice):  # the second time as after a lost reply
-            begun = self.do(self.consumers[pod].start(entries))
-            for item in begun:
-                key = (item.attempt.notification.id, item.entry.ticket.index)
-                expected = self.expected[key]
-                assert expected.state is DeliveryState.WAITING
-                if not item.attempt.recoveries:
-                    expected.attempts += 1
-                expected.attempts = item.attempt.number
-                self.owner[key] = item.fence
-            self.begun_by[pod] = [s for s in self.begun_by[pod] if s.entry not in entries] + begun
+        """Begin again what was claimed; the second time as after a lost reply."""
+        entries, self.claimed_by[pod] = self.claimed_by[pod], []
+        for _ in range(1 + twice):
+            self.began(pod, self.do(self.consumers[pod].start(entries)))
+
+    @rule(callback=st.sampled_from(CALLBACKS), text=st.sampled_from(["", "0 0 0", "1 0 0", "2 1000 1", "1000000 0 0"]))
+    def limit(self, callback: str, text: str) -> None:
+        self.revision += 1
+        for keys in self.queue.shards:
+            self.do(self.upkeep.limit(keys, [Limit(callback, "t", self.revision, text)]))
 
     @rule(pod=st.sampled_from(PODS), move=st.sampled_from(list(Move)), twice=st.booleans())
     def settle(self, pod: str, move: Move, twice: bool) -> None:
         if not self.begun_by[pod]:
             self.promote()
-            self.start(pod, False)
+            self.take(pod, 20, 20)
         begun, self.begun_by[pod] = self.begun_by[pod], []
         for item in begun:
             key = (item.attempt.notification.id, item.entry.ticket.index)
-            settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}')
+            settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}', "endpoint")
             owned = self.owner.get(key) == item.fence
             due = self.do(self.consumers[pod].settle(settlement))
             assert (due is not None) == owned
             if owned:
+                self.expected[key].begun = False
                 self.expected[key].state = STATES.get(move, DeliveryState.WAITING)
             if twice and owned:
                 assert self.do(self.consumers[pod].settle(settlement)) == 0.0
 
     @rule(pod=st.sampled_from(PODS), to=st.sampled_from(list(Release)))
     def release(self, pod: str, to: Release) -> None:
-        for entry in self.read_by[pod]:
+        for entry in self.claimed_by[pod]:
             if self.do(self.consumers[pod].release(entry, to)):
                 self.owner.pop((entry.ticket.notification, entry.ticket.index), None)
-        self.read_by[pod] = []
+        self.claimed_by[pod] = []
         for item in self.begun_by[pod]:
             key = (item.attempt.notification.id, item.entry.ticket.index)
             owned = self.owner.get(key) == item.fence
             if self.do(self.consumers[pod].release(item.entry, to, fence=item.fence)):
                 self.expected[key].attempts -= owned
+                self.expected[key].begun &= not owned
                 self.owner.pop(key, None)
         self.begun_by[pod] = []
 
@@ -174,19 +188,17 @@ class QueueMachine(RuleBasedStateMachine):
     def die(self, dead: str, heir: str, wakes: bool) -> None:
         """A pod dies, and another takes over; or it was only asleep and goes on with what it believes it has."""
         if not self.begun_by[dead]:
-            self.start(dead, False)
+            self.take(dead, 20, 20)
         if dead == heir or not wakes:
-            self.read_by[dead], self.begun_by[dead] = [], []
+            self.claimed_by[dead], self.begun_by[dead] = [], []
         claimed = self.do(self.consumers[heir].claim(dead, 100))
-        self.read_by[heir] = [e for e in self.read_by[heir] if e not in claimed] + claimed
+        self.claimed_by[heir] = [e for e in self.claimed_by[heir] if e not in claimed] + claimed
 
     @rule()
     def promote(self) -> None:
         time.sleep(0.002)
         for keys in self.queue.shards:
-            promotion = self.do(self.consumers["a"].promote(keys))
-            for callback in promotion.parked:
-                self.do(self.consumers["a"].unpark(keys, callback))
+            self.do(self.upkeep.promote(keys))
 
     @rule(which=st.integers(0, 5))
     def redrive(self, which: int) -> None:
@@ -236,11 +248,30 @@ class QueueMachine(RuleBasedStateMachine):
             for lane in keys.lanes:
                 places += [fields[b"d"] for _, fields in self.plain.xrange(lane)]
             places += self.plain.zrange(keys.schedule, 0, -1)
-            for callback in self.plain.smembers(keys.parked):
-                places += self.plain.lrange(keys.parked_for(callback.decode()), 0, -1)
+            for line in self.plain.scan_iter(match=keys.line("*", "*").replace("{", "\\{")):
+                places += self.plain.lrange(line, 0, -1)
         found = Counter(tuple(place.decode().split(" ")[:2]) for place in places)
         waiting = [(id_, str(n)) for (id_, n), e in self.expected.items() if e.state is DeliveryState.WAITING]
         assert found == Counter(waiting)
+
+    @invariant()
+    def each_line_is_empty_or_seated_or_paused(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        for keys in self.queue.shards:
+            flight: Counter[str] = Counter()
+            for lane, stream in zip(LANES, keys.lanes, strict=True):
+                seats = [seat.decode() for seat in self.plain.lrange(keys.ring(lane, "t"), 0, -1)]
+                assert len(seats) == len(set(seats))
+                assert self.plain.lrange(keys.ring(lane), 0, -1) == ([b"t"] if seats else [])
+                for callback in CALLBACKS:
+                    paused = self.plain.zscore(keys.paused, f"{lane} t {callback}") is not None
+                    waits = self.plain.llen(keys.line(lane, callback)) > 0
+                    assert (callback in seats) + paused == waits
+                flight.update(fields[b"d"].decode().split(" ")[3] for _, fields in self.plain.xrange(stream))
+            standings = self.plain.hgetall(keys.callback_standing)
+            for callback in CALLBACKS:
+                assert int(standings.get(callback.encode(), b"0").split()[0]) == flight[callback]
 
 
 def test_the_queue_agrees_with_its_model(redis_server: str) -> None:

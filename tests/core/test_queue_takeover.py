@@ -8,7 +8,7 @@ import redis.asyncio
 
 from angarium.identifiers import notification_id
 from angarium.notifications import DeliveryState, Notification, Priority, Target
-from angarium.queue import Consumer, Intake, Ledger, Queue, Release, Settlement
+from angarium.queue import Consumer, Intake, Ledger, Queue, Release, Settlement, Started
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
@@ -31,9 +31,13 @@ async def state(queue: Queue) -> DeliveryState:
     return stored.deliveries[0].state
 
 
+async def taken(consumer: Consumer) -> list[Started]:
+    return (await consumer.take(5)).started
+
+
 async def test_it_can_not_begin_what_another_holds(queue: Queue) -> None:
     sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
-    entries = await sleeper.read(5)
+    entries = [item.entry for item in await taken(sleeper)]
     [claimed] = await heir.claim("sleeper", 5)
     [begun] = await heir.start([claimed])
     assert await sleeper.start(entries) == []
@@ -42,18 +46,18 @@ async def test_it_can_not_begin_what_another_holds(queue: Queue) -> None:
 
 async def test_it_can_not_give_back_what_another_holds(queue: Queue) -> None:
     sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
-    [entry] = await sleeper.read(5)
+    [late] = await taken(sleeper)
     [claimed] = await heir.claim("sleeper", 5)
     [begun] = await heir.start([claimed])
-    assert not await sleeper.release(entry, Release.LANE)
+    assert not await sleeper.release(late.entry, Release.LINE)
     assert await heir.settle(Settlement(begun, Move.DELIVERED)) == 0.0
-    assert await heir.read(5) == []
+    assert await taken(heir) == []
     assert await state(queue) is DeliveryState.DELIVERED
 
 
 async def test_it_can_not_settle_what_another_has_begun_again(queue: Queue) -> None:
     sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
-    [late] = await sleeper.start(await sleeper.read(5))
+    [late] = await taken(sleeper)
     [begun] = await heir.start(await heir.claim("sleeper", 5))
     assert begun.attempt.number == late.attempt.number
     assert begun.attempt.recoveries == 1
@@ -64,13 +68,13 @@ async def test_it_can_not_settle_what_another_has_begun_again(queue: Queue) -> N
 
 async def test_an_emptied_consumer_is_forgotten_and_a_full_one_is_not(queue: Queue) -> None:
     going, heir = Consumer(queue, "going"), Consumer(queue, "heir")
-    await going.read(5)
+    await taken(going)
     await going.leave()
     assert len(await heir.claim("going", 5)) == 1
     await going.leave()
     names = {
         c[b"name"] if isinstance(c, dict) else c[1]
-        for c in await queue.link.call("XINFO", "CONSUMERS", queue.shards[0].lanes[1], "deliverers")
+        for c in await queue.link.call("XINFO", "CONSUMERS", queue.shards[0].lanes[2], "deliverers")
     }
     assert names == {b"heir"}
 
@@ -78,7 +82,8 @@ async def test_an_emptied_consumer_is_forgotten_and_a_full_one_is_not(queue: Que
 async def test_one_that_leaves_is_handed_nothing_more(queue: Queue, redis_client: redis.asyncio.Redis) -> None:
     """A read that waits goes on in Redis when its caller is cancelled: the next entry would go to nobody."""
     async with Consumer(queue, "going") as going:
-        [entry] = await going.read(5)
+        await going.wait()  # the bell rang for it
+        [held] = await taken(going)
         waiting = asyncio.create_task(going.wait())
         while not (await redis_client.info("clients"))["blocked_clients"]:
             await asyncio.sleep(0.01)
@@ -86,31 +91,32 @@ async def test_one_that_leaves_is_handed_nothing_more(queue: Queue, redis_client
         await going.stop_waiting()
         while (await redis_client.info("clients"))["blocked_clients"]:
             await asyncio.sleep(0.01)
-        assert await going.release(entry, Release.LANE)
+        assert await going.release(held.entry, Release.LINE)
         await going.leave()
-        assert len(await Consumer(queue, "heir").read(5)) == 1
+        assert len(await taken(Consumer(queue, "heir"))) == 1
 
 
 async def test_one_that_can_not_be_read_holds_up_nobody_else(queue: Queue, redis_client: redis.asyncio.Redis) -> None:
     await Intake(queue).enqueue(
         Notification(notification_id(0), "t", "shop/shop", "e", b"{}", Priority.NORMAL, 0, (Target("cbk_a", "shop/a"),))
     )
-    consumer = Consumer(queue, "a")
-    entries = await consumer.read(5)
     keys = queue.shards[0]
-    await redis_client.hset(keys.notification(entries[0].ticket.notification), "doc", '{"newer": 1}')
-    [started] = await consumer.start(entries)
-    assert started.entry == entries[1]
+    [unreadable, readable] = [id_.decode() for id_ in await queue.link.call("ZRANGE", keys.index("t"), 0, -1)]
+    await redis_client.hset(keys.notification(unreadable), "doc", '{"newer": 1}')
+    await redis_client.hset(
+        keys.callback_standing, "cbk_a", "0 0 0 0 0 0 0 0 0 0 1 0 0 0 - -"
+    )  # it has answered before
+    [started] = await taken(Consumer(queue, "a"))
+    assert started.attempt.notification.id == readable
     assert await redis_client.zcard(keys.schedule) == 1  # for a pod that can read it, its attempt unspent
 
 
 async def test_it_can_not_settle_what_another_has_given_back(queue: Queue) -> None:
     sleeper, heir = Consumer(queue, "sleeper"), Consumer(queue, "heir")
-    [late] = await sleeper.start(await sleeper.read(5))
+    [late] = await taken(sleeper)
     [claimed] = await heir.claim("sleeper", 5)
-    assert await heir.release(claimed, Release.PARKED)
+    assert await heir.release(claimed, Release.LINE)
     assert await sleeper.settle(Settlement(late, Move.DELIVERED)) is None
     assert await state(queue) is DeliveryState.WAITING
-    assert await heir.unpark(queue.shards[0], "cbk_a") == 1
-    [begun] = await heir.start(await heir.read(5))
+    [begun] = await taken(heir)
     assert (begun.attempt.number, begun.attempt.recoveries) == (1, 1)

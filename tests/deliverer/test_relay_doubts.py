@@ -75,7 +75,7 @@ async def test_what_a_consumer_holds_that_nobody_beats_for_is_taken_over(
         async with deliverer(settings(shop.redis, "first")):
             await shop.settled(await shop.post(warehouse))
         posted = await shop.post(warehouse)
-        assert len(await Consumer(shop.queue, "forgotten").read(5)) == 1
+        assert len((await Consumer(shop.queue, "forgotten").take(5)).started) == 1
         async with deliverer(settings(shop.redis, "heir")):
             assert (await shop.settled(posted)).status is Status.DELIVERED
 

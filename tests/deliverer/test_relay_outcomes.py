@@ -162,7 +162,7 @@ async def test_a_delivery_that_ends_its_deliverers_is_given_up_and_a_person_may_
         await shop.declare(warehouse)
         await shop.queue.prepare()
         posted = await shop.post(warehouse)
-        [begun] = await Consumer(shop.queue, "dead-0").start(await Consumer(shop.queue, "dead-0").read(1))
+        [begun] = (await Consumer(shop.queue, "dead-0").take(1)).started
         for death in range(6):
             heir = Consumer(shop.queue, f"dead-{death + 1}")
             [begun] = await heir.start(await heir.claim(f"dead-{death}", 1))

@@ -4,7 +4,7 @@ import asyncio
 
 import orjson
 
-from angarium.queue import Consumer, Entry, Queue, Settlement, Started
+from angarium.queue import Consumer, Queue, Settlement, Started, Upkeep
 from angarium.retries import Move
 
 
@@ -12,7 +12,7 @@ class Courier:
     """Settles what the gateway has stored, as a deliverer would."""
 
     def __init__(self, queue: Queue, consumer: Consumer) -> None:
-        self._consumer = consumer
+        self._consumer, self._upkeep = consumer, Upkeep(queue, consumer.name)
         self._shard = queue.shards[0]
 
     async def settle(self, move: Move, reason: str = "", delay: float = 0.0) -> list[str]:
@@ -31,17 +31,21 @@ class Courier:
             await self._end(each, move, "" if move is Move.DELIVERED else "http_503", 0.0)
 
     async def promote(self) -> None:
-        """Move what is scheduled and due to its lane."""
+        """Move what is scheduled and due to its line."""
         async with asyncio.timeout(10):
-            while not (await self._consumer.promote(self._shard)).moved:
+            while not (await self._upkeep.promote(self._shard)).moved:
                 await asyncio.sleep(0.01)
 
     async def _begin(self) -> list[Started]:
-        entries: list[Entry] = []
+        started: list[Started] = []
         async with asyncio.timeout(10):
-            while not entries:
-                entries = await self._consumer.read(100) or await self._consumer.wait()
-        return await self._consumer.start(entries)
+            while True:
+                taken = (await self._consumer.take(100)).started
+                if started and not taken:
+                    return started
+                started += taken
+                if not started:
+                    await self._consumer.wait()
 
     async def _end(self, started: Started, move: Move, reason: str, delay: float) -> None:
         entry = self._entry(started, move, reason)

@@ -94,7 +94,7 @@ async def test_nobody_subscribes(gateway: Gateway) -> None:
 async def test_priority_chooses_the_lane(gateway: Gateway, queue: Queue, priority: str) -> None:
     answer = await gateway.post(members={"priority": priority})
     assert (await stored(queue, answer)).notification.priority is Priority(priority)
-    assert await queue.link.call("XLEN", queue.shards[0].lanes[["high", "normal", "low"].index(priority)]) == 1
+    assert await queue.link.call("HGETALL", queue.shards[0].ready) == {priority.encode(): b"1"}
 
 
 async def test_later_delivery_waits_in_the_schedule(gateway: Gateway, queue: Queue) -> None:
@@ -109,7 +109,7 @@ async def test_a_past_delivery_time_means_now(gateway: Gateway, queue: Queue) ->
     answer = await gateway.post(members={"deliverAt": "2001-01-01T00:00:00+02:00"})
     assert answer.status == 202
     assert "deliverAt" not in answer.json
-    assert await queue.link.call("XLEN", queue.shards[0].lanes[1]) == 1
+    assert await queue.link.call("HGET", queue.shards[0].ready, "normal") == b"1"
 
 
 async def test_routes_by_pattern_and_to_each_callback_once(gateway: Gateway) -> None:

@@ -8,7 +8,7 @@ from tests.gateway.records import callback, organization, product, rival
 from tests.gateway.running import Gateway
 
 from angarium import apikeys
-from angarium.queue import Queue
+from angarium.queue import Census, Queue
 from angarium.retries import Move
 
 
@@ -23,8 +23,9 @@ async def shared(gateway: Gateway) -> Gateway:
 
 async def test_a_notification_goes_to_callbacks_of_its_own_tenant_alone(shared: Gateway, queue: Queue) -> None:
     await shared.post("quiet.one", key=shared.other_key)
-    [entry] = await queue.link.call("XRANGE", queue.shards[0].lanes[1], "-", "+")
-    assert b" prd_rival cbk_rival " in entry[1][1]
+    [ticket] = await queue.link.call("LRANGE", queue.shards[0].line("normal", "cbk_rival"), 0, -1)
+    assert b" prd_rival cbk_rival " in ticket
+    assert (await Census(queue).backlog()).counters["accepted"] == 1
 
 
 async def test_others_notifications_look_like_none(shared: Gateway, courier: Courier) -> None:

@@ -67,7 +67,7 @@ async def test_nobody_takes_it(gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 async def test_a_gateway_that_goes_away_does_not_wait(gateway: Gateway, queue: Queue) -> None:
     asked = asyncio.create_task(gateway.ask("POST", PATH))
     async with asyncio.timeout(10):
-        while not await queue.link.call("XLEN", queue.shards[0].lanes[0]):
+        while not await queue.link.call("HGET", queue.shards[0].ready, "test"):
             await asyncio.sleep(0.01)
     gateway.stop.set()
     assert (await asked).status == 504

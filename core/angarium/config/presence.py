@@ -1,7 +1,8 @@
 """Who lives: each pod beats once a second and says which config it has applied.
 
 A deliverer that fell silent has lost what it held to the others. Only one that has itself been beating without a break
-for as long may say so: after Redis was away, everybody's last beat is old.
+for as long may say so: after Redis was away, everybody's last beat is old; and so it is when Redis's clock was put
+forward.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ LIVE = Script("angarium.config", "live")
 INTERVAL = 1.0  # s
 DEAD_AFTER = 3.0  # s
 FORGOTTEN_AFTER = 3600.0  # s
+JUMP = 1.0  # s that Redis's clock may go otherwise than ours from one beat to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Presence:
         self.steady = False  # whether this pod may judge others
         self._now = asyncio.Event()
         self._steady_since: float | None = None
+        self._ahead = 0.0  # seconds of Redis's clock before our monotonic one
         self.dead: tuple[str, ...] = ()  # pods of the same role whose work may be taken over
 
     def hurry(self) -> None:
@@ -81,7 +84,7 @@ class Presence:
         now = asyncio.get_running_loop().time
         began = now()
         try:
-            silent = await BEAT.run(
+            redis_ms, silent = await BEAT.run(
                 self._link,
                 [self._keys.beats, self._keys.applied],
                 [self._role, self._pod, self._applied().json(), int(DEAD_AFTER * 1000), int(FORGOTTEN_AFTER * 1000)],
@@ -93,10 +96,17 @@ class Presence:
             log.exception("this pod can't say that it lives")
             self._unsteady()
             return
-        if self._steady_since is None or now() - began > INTERVAL:  # the others may have been held up for longer
-            self._steady_since = now()
+        jumped = self._clock_jumped(redis_ms / 1000 - now())
+        if self._steady_since is None or now() - began > INTERVAL or jumped:
+            self._steady_since = now()  # the others may have been held up for longer
         self.steady = now() - self._steady_since >= DEAD_AFTER
         self.dead = tuple(pod.decode() for pod in silent) if self.steady else ()
+
+    def _clock_jumped(self, ahead: float) -> bool:
+        """Whether Redis's clock, by which beats are old, went otherwise than ours since the last beat."""
+        jumped = abs(ahead - self._ahead) > JUMP
+        self._ahead = ahead
+        return jumped
 
     def _unsteady(self) -> None:
         self._steady_since, self.steady, self.dead = None, False, ()

@@ -1,17 +1,18 @@
 """The queue: Redis Streams by shard and lane, one Lua script for each transition.
 
-`Intake` accepts (gateway), `Ledger` reads what was accepted (gateway), `Consumer` works it off (deliverer) and `Census`
-counts (metrics, status). They share a `Queue`: the connection and the names of the shards' keys. Nothing else in the
-project speaks to Redis about deliveries.
+`Intake` accepts (gateway), `Ledger` reads what was accepted (gateway), `Consumer` works it off and `Upkeep` keeps it in
+order (deliverer), and `Census` counts (metrics, status). They share a `Queue`: the connection and the names of the
+shards' keys. Nothing else in the project speaks to Redis about deliveries.
 
 A *ticket* stands for a delivery wherever it waits: `<notification> <index> <tenant> <callback> <lane>`.
 """
 
 from angarium.queue.census import Backlog, CallbackHealth, Census
-from angarium.queue.consumer import Consumer, Entry, Promotion, Release, Settlement, Started
+from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.ledger import Filters, InvalidCursor, Ledger, Page
 from angarium.queue.queue import Queue
+from angarium.queue.upkeep import Limit, Promotion, Upkeep
 
 __all__ = [
     "Accepted",
@@ -27,10 +28,13 @@ __all__ = [
     "Intake",
     "InvalidCursor",
     "Ledger",
+    "Limit",
     "Page",
     "Promotion",
     "Queue",
     "Release",
     "Settlement",
     "Started",
+    "Taken",
+    "Upkeep",
 ]

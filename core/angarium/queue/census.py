@@ -1,13 +1,17 @@
 """Counting: what metrics and status show, from Redis itself and not from pods' memories."""
 
 import asyncio
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 
-from angarium.errors import StorageRefused
-from angarium.keys import GROUP, ShardKeys
+from angarium.keys import ShardKeys
 from angarium.notifications import LANES
 from angarium.queue.codec import pairs
-from angarium.queue.queue import Queue
+from angarium.queue.queue import Queue, script
+
+CENSUS = script("census")
+LOOKED_AT = 100  # tenants of each lane whose oldest is looked at
+WINDOW_MS = 300_000  # the breaker's, as lines.lua has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,11 @@ class CallbackHealth:
     open_since_ms: int = 0
 
 
+NOTHING = CallbackHealth()
+
+
 class Census:
-    """Reads counts; a few commands a shard."""
+    """Reads counts, each shard's by one script."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
@@ -60,24 +67,19 @@ class Census:
         """By callback id; one that was never delivered to and has nothing waiting is left out."""
         found: dict[str, CallbackHealth] = {}
         for keys in self._queue.shards:
-            names = (keys.callback_backlog, keys.callback_delivered, keys.callback_failing, keys.callback_gone)
+            names = (keys.callback_backlog, keys.callback_standing, keys.callback_gone)
             replies = await asyncio.gather(*[self._queue.link.call("HGETALL", name) for name in names])
-            backlog, delivered, failing, gone = [
-                {k.decode(): v.decode() for k, v in pairs(reply).items()} for reply in replies
-            ]
-            for callback in backlog.keys() | delivered.keys() | failing.keys() | gone.keys():
-                health = _health(*[table.get(callback, "") for table in (backlog, delivered, failing, gone)])
+            backlog, standing, gone = [{k.decode(): v.decode() for k, v in pairs(reply).items()} for reply in replies]
+            for callback in backlog.keys() | standing.keys() | gone.keys():
+                health = _health(*[table.get(callback, "") for table in (backlog, standing, gone)])
                 found[callback] = _merge(found.get(callback), health)
-        return found
+        return {callback: health for callback, health in found.items() if health != NOTHING}
 
     async def forget_callback(self, callback: str) -> None:
         """Drop what is kept of a deleted callback's health."""
         for keys in self._queue.shards:
             await self._queue.link.call_many(
-                [
-                    ("HDEL", name, callback)
-                    for name in (keys.callback_delivered, keys.callback_failing, keys.callback_gone)
-                ]
+                [("HDEL", name, callback) for name in (keys.callback_standing, keys.callback_gone)]
             )
 
     async def memory_ratio(self) -> float:
@@ -97,39 +99,11 @@ class Census:
         return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
     async def _shard(self, keys: ShardKeys) -> Backlog:
-        link = self._queue.link
-        counters, scheduled, waiting, *lanes = await asyncio.gather(
-            link.call("HGETALL", keys.counters),
-            link.call("ZCARD", keys.schedule),
-            link.call("HGET", keys.backlog, "*"),
-            *[self._lane(name) for name in keys.lanes],
-        )
-        ready = {lane: counts[0] for lane, counts in zip(LANES, lanes, strict=True)}
-        in_flight = {lane: counts[1] for lane, counts in zip(LANES, lanes, strict=True)}
-        oldest = {lane: counts[2] for lane, counts in zip(LANES, lanes, strict=True)}
-        parked = max(0, int(waiting or 0) - scheduled - sum(ready.values()) - sum(in_flight.values()))
+        counters, scheduled, parked, *lanes = await CENSUS.run(self._queue.link, [keys.counters], [LOOKED_AT])
+        columns = [dict(zip(LANES, column, strict=True)) for column in zip(*lanes, strict=True)]
         totals = {name.decode(): int(value) for name, value in pairs(counters).items()}
-        return Backlog(ready, in_flight, oldest, scheduled, parked, totals)
-
-    async def _lane(self, stream: str) -> tuple[int, int, float]:
-        link = self._queue.link
-        length, pending, now = await asyncio.gather(link.call("XLEN", stream), self._group(stream), link.call("TIME"))
-        if length <= pending[0]:
-            return 0, length, 0.0
-        first = await link.call("XRANGE", stream, f"({pending[1]}", "+", "COUNT", 1)
-        age = int(now[0]) - int(first[0][0].split(b"-")[0]) / 1000 if first else 0.0
-        return length - pending[0], pending[0], max(0.0, age)
-
-    async def _group(self, stream: str) -> tuple[int, str]:
-        try:
-            groups = await self._queue.link.call("XINFO", "GROUPS", stream)
-        except StorageRefused:  # no stream yet
-            return 0, "0-0"
-        for group in groups:
-            facts = pairs(group)
-            if facts[b"name"] == GROUP.encode():
-                return int(facts[b"pending"]), facts[b"last-delivered-id"].decode()
-        return 0, "0-0"
+        oldest = {lane: age / 1000 for lane, age in columns[2].items()}
+        return Backlog(columns[0], columns[1], oldest, scheduled, parked, totals)
 
 
 def _sum(a: Backlog, b: Backlog) -> Backlog:
@@ -143,26 +117,43 @@ def _sum(a: Backlog, b: Backlog) -> Backlog:
     )
 
 
-def _health(backlog: str, delivered: str, failing: str, gone: str) -> CallbackHealth:
-    since, last, failures, reason = failing.split(" ", 3) if failing else ("0", "0", "0", "")
-    token, _, at = gone.partition(" ")
-    return CallbackHealth(
-        int(backlog or 0), int(delivered or 0), int(since), int(last), int(failures), reason, token, int(at or 0)
+def _health(backlog: str, standing: str, gone: str) -> CallbackHealth:
+    token, _, gone_at = gone.partition(" ")
+    known = CallbackHealth(backlog=int(backlog or 0), gone=token, gone_ms=int(gone_at or 0))
+    if not standing:
+        return known
+    *numbers, endpoint, reason = standing.split(" ")
+    flight, _, _, probe, opened, window, good, bad, was_good, was_bad, delivered, first, last, failures = map(
+        int, numbers
     )
+    fresh = time.time() * 1000 - window < WINDOW_MS
+    return replace(
+        known,
+        delivered_ms=delivered, failing_since_ms=first, failed_ms=last, failures=failures, in_flight=flight,
+        reason="" if reason == "-" else reason, endpoint="" if endpoint == "-" else endpoint,
+        recent=good + bad + was_good + was_bad if fresh else 0, recent_failed=bad + was_bad if fresh else 0,
+        open_until_ms=probe, open_since_ms=opened,
+    )  # fmt: skip
 
 
 def _merge(a: CallbackHealth | None, b: CallbackHealth) -> CallbackHealth:
-    """The same callback in two shards: the later news counts."""
+    """The same callback in two shards: the later news counts, and only what is of the same endpoint is added up."""
     if a is None:
         return b
-    later, earlier = (a, b) if a.failed_ms >= b.failed_ms else (b, a)
-    starts = [since for since in (a.failing_since_ms, b.failing_since_ms) if since]
-    return CallbackHealth(
-        a.backlog + b.backlog,
-        max(a.delivered_ms, b.delivered_ms),
-        min(starts, default=0),
-        later.failed_ms,
-        a.failures + b.failures,
-        later.reason or earlier.reason,
-        *((a.gone, a.gone_ms) if a.gone_ms >= b.gone_ms else (b.gone, b.gone_ms)),
+    later, earlier = (a, b) if (a.failed_ms, a.delivered_ms) >= (b.failed_ms, b.delivered_ms) else (b, a)
+    same = later.endpoint == earlier.endpoint
+    starts = [health.failing_since_ms for health in (later, earlier)[: 1 + same] if health.failing_since_ms]
+    return replace(
+        later,
+        backlog=a.backlog + b.backlog,
+        in_flight=a.in_flight + b.in_flight,
+        delivered_ms=max(a.delivered_ms, b.delivered_ms),
+        failing_since_ms=min(starts, default=0),
+        failures=later.failures + earlier.failures * same,
+        recent=later.recent + earlier.recent * same,
+        recent_failed=later.recent_failed + earlier.recent_failed * same,
+        open_until_ms=max(later.open_until_ms, earlier.open_until_ms * same),
+        open_since_ms=max(later.open_since_ms, earlier.open_since_ms * same),
+        gone=a.gone if a.gone_ms >= b.gone_ms else b.gone,
+        gone_ms=max(a.gone_ms, b.gone_ms),
     )

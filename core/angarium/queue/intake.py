@@ -11,7 +11,6 @@ from angarium.queue.queue import Queue, script
 ENQUEUE = script("enqueue")
 REDRIVE = script("redrive")
 IDEMPOTENCY_S = 24 * 3600
-NOISY_PERCENT = 10  # share of a shard's backlog above which a tenant of weight 1 is noisy
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,6 @@ class Intake:
         notification: Notification,
         idempotency: Idempotency | None = None,
         backlog_quota: int | None = None,
-        weight: int = 1,
     ) -> Accepted:
         """Store it; raises IdempotencyConflict, BacklogFull, StorageFull, StorageUnavailable."""
         keys = self._queue.keys_of(notification.id)
@@ -68,11 +66,10 @@ class Intake:
             fingerprint = idempotency.fingerprint
         answer, *rest = await ENQUEUE.run(
             self._queue.link,
-            [stored_at, key or stored_at, keys.counters, keys.backlog, keys.index(notification.tenant), keys.schedule,
-             keys.callback_backlog, keys.expiry, *keys.lanes],
-            [notification.id, write_doc(notification), notification.body, notification.tenant,
-             notification.priority.value, notification.due_ms, fingerprint, IDEMPOTENCY_S, backlog_quota or 0,
-             NOISY_PERCENT * weight, notification.retention_s, *[target.id for target in notification.targets]],
+            [stored_at, key or stored_at],
+            [notification.id, write_doc(notification), notification.body, notification.tenant, notification.lane,
+             notification.due_ms, fingerprint, IDEMPOTENCY_S, backlog_quota or 0, notification.retention_s,
+             *[target.id for target in notification.targets]],
         )  # fmt: skip
         match answer:
             case b"stored":
@@ -93,9 +90,7 @@ class Intake:
         pairs = [text for index in indices for text in (str(index), notification.targets[index].id)]
         answers = await REDRIVE.run(
             self._queue.link,
-            [keys.notification(notification.id), keys.timeline(notification.id), keys.counters, keys.backlog,
-             keys.schedule, keys.expiry, keys.callback_backlog, keys.failed(notification.tenant), *keys.lanes],
-            [notification.id, notification.tenant, notification.priority.value,
-             f"{notification.id} {notification.tenant}", entry, *pairs],
-        )  # fmt: skip
+            [keys.notification(notification.id)],
+            [notification.id, notification.tenant, notification.priority.value, entry, *pairs],
+        )
         return [answer.decode("ascii") for answer in answers]

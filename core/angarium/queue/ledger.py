@@ -17,7 +17,7 @@ from angarium.notifications import Notification, Status, Stored
 from angarium.queue.codec import pairs, read_delivery, read_doc
 from angarium.queue.queue import Queue, script
 
-SUMMARIES = script("summaries")
+SUMMARIES = script("summaries", prelude="")
 EXAMINED = 2000  # how many notifications one page may look at; a page may be shorter than asked, its cursor goes on
 
 

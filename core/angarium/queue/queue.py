@@ -2,10 +2,12 @@
 
 import hashlib
 from functools import cached_property, lru_cache
+from typing import Any
 
+from angarium.errors import StorageRefused
 from angarium.identifiers import shard_of
 from angarium.keys import GROUP, ShardKeys
-from angarium.link import Link
+from angarium.link import Argument, Link
 from angarium.lua import Script
 from angarium.settings import RedisSettings
 
@@ -38,8 +40,13 @@ class Queue:
         """The shard for a tenant's notification: the same key, the same shard; a tenant's are spread over a few."""
         if self.count == 1:
             return 0
-        own = int.from_bytes(hashlib.blake2b(key, digest_size=2).digest(), "big") % min(TENANT_SPREAD, self.count)
+        own = int.from_bytes(hashlib.blake2b(key, digest_size=2).digest(), "big") % self.spread
         return _pick(tenant, own, self.count)
+
+    @property
+    def spread(self) -> int:
+        """Over how many shards a tenant's notifications are spread."""
+        return min(TENANT_SPREAD, self.count)
 
     def keys_of(self, notification: str) -> ShardKeys:
         """The keys of the shard that an id names, also of one beyond today's count; raises InvalidIdentifier."""
@@ -54,6 +61,16 @@ class Queue:
             for lane in keys.lanes:
                 await ENSURE_GROUP.run(self.link, [lane], [GROUP])
 
+    async def grouped(self, script: Script, keys: ShardKeys, arguments: list[Argument]) -> Any:
+        """Run one that needs the consumer groups; make them and try once more where Redis has lost them."""
+        try:
+            return await script.run(self.link, keys.lanes, arguments)
+        except StorageRefused as error:
+            if "NOGROUP" not in str(error) and "no such key" not in str(error):
+                raise
+            await self.prepare()
+            return await script.run(self.link, keys.lanes, arguments)
+
 
 @lru_cache(maxsize=65536)
 def _pick(tenant: str, which: int, shards: int) -> int:
@@ -64,9 +81,9 @@ def _pick(tenant: str, which: int, shards: int) -> int:
     return ranked[which]
 
 
-def script(name: str) -> Script:
+def script(name: str, prelude: str = "lines") -> Script:
     """A script of this package."""
-    return Script("angarium.queue", name)
+    return Script("angarium.queue", name, prelude)
 
 
-ENSURE_GROUP = script("ensure_group")
+ENSURE_GROUP = script("ensure_group", prelude="")

@@ -62,7 +62,7 @@ async def _store(
 ) -> Accepted:
     tenant = caller.tenant
     try:
-        return await app[INTAKE].enqueue(notification, once, tenant.backlog, tenant.weight)
+        return await app[INTAKE].enqueue(notification, once, tenant.backlog)
     except IdempotencyConflict:
         raise Problem(MISMATCH, "this Idempotency-Key was used with another body; use a new key") from None
     except BacklogFull:

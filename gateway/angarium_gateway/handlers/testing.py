@@ -51,7 +51,7 @@ async def test(request: web.Request, caller: Caller) -> web.Response:
 
 async def _store(app: web.Application, notification: Notification, caller: Caller) -> None:
     try:
-        await app[INTAKE].enqueue(notification, None, caller.tenant.backlog, caller.tenant.weight)
+        await app[INTAKE].enqueue(notification, None, caller.tenant.backlog)
     except BacklogFull:
         raise Problem(BACKLOG, "too many deliveries wait", headers={"Retry-After": "5"}) from None
 

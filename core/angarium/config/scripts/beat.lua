@@ -4,7 +4,7 @@
 -- KEYS  1 beats  2 applied
 -- ARGV  1 role  2 pod  3 what it has applied (JSON)  4 ms of silence after which a pod is dead  5 ms after which it is
 --       forgotten
--- result pods of the same role that are dead and not yet forgotten
+-- result {now (ms), pods of the same role that are dead and not yet forgotten}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local me = ARGV[1] .. ' ' .. ARGV[2]
@@ -20,4 +20,4 @@ for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now - ARGV[4], 'BY
     dead[#dead + 1] = pod
   end
 end
-return dead
+return {now, dead}

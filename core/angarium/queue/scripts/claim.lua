@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Takes over entries that another consumer holds, or finds again those of one's own that a lost reply left unknown.
 --
--- KEYS  1 high  2 normal  3 low  4 bulk
+-- KEYS  1 test  2 high  3 normal  4 low
 -- ARGV  1 group  2 from consumer  3 to consumer  4 least idle time (ms)  5 how many at most
 -- result a list of {lane (1..4), entry id, ticket}; a consumer that holds nothing any more is removed when it is not `to`
 -- Invariant: an entry is held by one consumer; none is dropped (a consumer is removed only when it holds nothing).

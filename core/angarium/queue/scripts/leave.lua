@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Removes a consumer that goes, where it holds nothing; what it still holds is left for others to claim.
 --
--- KEYS  1 high  2 normal  3 low  4 bulk
+-- KEYS  1 test  2 high  3 normal  4 low
 -- ARGV  1 group  2 consumer
 -- result how many entries it still holds
 local held = 0

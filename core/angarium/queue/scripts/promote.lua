@@ -1,19 +1,30 @@
 #!lua flags=allow-oom
--- Moves deliveries that are due from the schedule to their lanes.
+-- Moves deliveries that are due from the schedule to their lines, and seats callbacks that may go on.
 --
--- KEYS  1 schedule  2 parked  3 high  4 normal  5 low  6 bulk
--- ARGV  1 how many at most
--- result {moved, ms until the next is due (-1: none is scheduled), callbacks with a waiting line}
--- Invariant: a ticket is in the schedule or in a lane, never in both, never in neither.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local tickets = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
-local streams = {high = KEYS[3], normal = KEYS[4], low = KEYS[5], bulk = KEYS[6]}
+-- KEYS  1 counters
+-- ARGV  1 how many of each at most  2 ms that a pause may last (one that would be longer comes from a clock put back)
+-- result {moved, ms until the next is due (-1: nothing is)}
+-- Invariant: a ticket is in the schedule or in a line, never in both, never in neither.
+local SCHEDULE = base .. 'schedule'
+local tickets = redis.call('ZRANGE', SCHEDULE, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
 for _, ticket in ipairs(tickets) do
-  redis.call('XADD', streams[string.match(ticket, '(%S+)$')], '*', 'd', ticket)
-  redis.call('ZREM', KEYS[1], ticket)
+  queue(ticket, 'RPUSH')
+  redis.call('ZREM', SCHEDULE, ticket)
 end
-local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+local function wake(members)
+  for _, member in ipairs(members) do
+    redis.call('ZREM', PAUSED, member)
+    seat(string.match(member, '^(%S+) (%S+) (%S+)$'))
+  end
+end
+wake(redis.call('ZRANGE', PAUSED, '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[1]))
+wake(redis.call('ZRANGE', PAUSED, now + ARGV[2], '(inf', 'BYSCORE', 'LIMIT', 0, ARGV[1]))
 local wait = -1
-if next[2] then wait = math.max(0, next[2] - now) end
-return {#tickets, wait, redis.call('SMEMBERS', KEYS[2])}
+for _, set in ipairs({SCHEDULE, PAUSED}) do
+  local next = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
+  if next and next ~= 'inf' then
+    local left = math.max(0, next - now)
+    if wait < 0 or left < wait then wait = left end
+  end
+end
+return {#tickets, wait}

@@ -1,71 +1,114 @@
 #!lua flags=allow-oom
 -- Ends attempts: delivered, retry later, refused or dead; each with its timeline entry and all counters, or not at all.
 --
--- KEYS  1 counters  2 backlog  3 schedule  4 expiry  5 callback backlog  6 callback delivered  7 callback failing
---       8 callback gone  9 high  10 normal  11 low  12 bulk
---       13.. for each delivery: notification, timeline, the tenant's failed
--- ARGV  1 group  2.. for each delivery 12 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline entry
---       without its due time ('' for none), seconds the finished notification is kept, endpoint token if gone ('' if not),
---       counts against the endpoint's health (1 or 0), the member of expiry
+-- KEYS  1 counters
+-- ARGV  1 group  2.. for each delivery 11 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline
+--       entry without its due time ('' for none), seconds the finished notification is kept, endpoint token, and what it says
+--       of the endpoint: 'good' | 'bad' | 'gone' | 'good gone' | '' (nothing)
 -- result for each delivery {'settled', due ms} | {'again'} (this very settle was done before) | {'stale'} (another
 --        consumer has taken it over: nothing changed but the counter of stale ones)
 -- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; an entry leaves its stream only together
 -- with its state.
 local group = ARGV[1]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local counts, tenants, callbacks = {}, {}, {} -- by how much each counter moves, written once at the end
 
-local function health(callback, move, reason, gone)
-  if move == 'delivered' then
-    redis.call('HSET', KEYS[6], callback, now)
-    redis.call('HDEL', KEYS[7], callback)
-    return
-  end
-  local first, row = string.match(redis.call('HGET', KEYS[7], callback) or '', '^(%d+) %d+ (%d+)')
-  redis.call('HSET', KEYS[7], callback, string.format('%s %d %d %s', first or string.format('%d', now), now, (row or 0) + 1, reason))
-  if gone ~= '' then redis.call('HSET', KEYS[8], callback, gone .. ' ' .. string.format('%d', now)) end
+local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
+
+local function forget_failures(row, endpoint)
+  row.probe, row.opened, row.window, row.good, row.bad, row.was_good, row.was_bad = 0, 0, 0, 0, 0, 0, 0
+  row.first, row.last, row.failures, row.reason, row.endpoint = 0, 0, 0, '-', endpoint
 end
 
-local function finish(notification, failed, ticket, move, retention, member)
-  local id, _, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
-  redis.call('HINCRBY', KEYS[1], move, 1)
-  if redis.call('HINCRBY', KEYS[2], tenant, -1) <= 0 then redis.call('HDEL', KEYS[2], tenant) end
-  redis.call('HINCRBY', KEYS[2], '*', -1)
-  if redis.call('HINCRBY', KEYS[5], callback, -1) <= 0 then redis.call('HDEL', KEYS[5], callback) end
-  if move ~= 'delivered' then redis.call('ZADD', failed, 0, id) end
-  if redis.call('HINCRBY', notification, 'open', -1) <= 0 then
-    redis.call('ZADD', KEYS[4], now + retention * 1000, member)
+local function turn_window(row)
+  local half = WINDOW_MS / 2
+  if now - row.window < half and now >= row.window then return end
+  local fresh = now - row.window < WINDOW_MS and now >= row.window
+  row.was_good, row.was_bad = fresh and row.good or 0, fresh and row.bad or 0
+  row.good, row.bad, row.window = 0, 0, now
+end
+
+local function succeeded(row, tenant, callback)
+  row.good, row.delivered, row.first, row.failures = row.good + 1, now, 0, 0
+  if row.probe > 0 then
+    row.probe, row.opened, row.bad, row.was_bad = 0, 0, 0, 0
+    resume(tenant, callback)
+  end
+end
+
+local function failed(row, tenant, callback, reason)
+  row.bad, row.last, row.failures, row.reason = row.bad + 1, now, row.failures + 1, reason ~= '' and reason or '-'
+  if row.first == 0 then row.first = now end
+  local bad, all = row.bad + row.was_bad, row.good + row.was_good + row.bad + row.was_bad
+  if row.probe == 0 and (all < LEAST_ATTEMPTS or bad < all * OPENS_AT) then return end
+  if row.probe == 0 then row.opened = now end
+  row.probe = now + OPEN_MS
+  for _, lane in ipairs(LANES) do
+    redis.call('ZADD', PAUSED, 'XX', row.probe, lane .. ' ' .. tenant .. ' ' .. callback)
+  end
+end
+
+local function judge(row, tenant, callback, endpoint, says, reason)
+  if row.endpoint ~= endpoint then
+    if row.probe > 0 then resume(tenant, callback) end
+    forget_failures(row, endpoint)
+  end
+  turn_window(row)
+  if string.sub(says, 1, 4) == 'good' then
+    succeeded(row, tenant, callback)
+  else
+    failed(row, tenant, callback, reason)
+  end
+  if string.find(says, 'gone', 1, true) then
+    redis.call('HSET', base .. 'callbacks:gone', callback, endpoint .. ' ' .. string.format('%d', now))
   end
 end
 
 local results = {}
-for i = 1, (#ARGV - 1) / 12 do
-  local a, k = 2 + (i - 1) * 12, 13 + (i - 1) * 3
-  local stream, entry, ticket, fence, move = KEYS[8 + ARGV[a]], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
-  local delay, reason, attempt = tonumber(ARGV[a + 5]), ARGV[a + 6], ARGV[a + 7]
-  local _, index, _, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
+for i = 1, (#ARGV - 1) / 11 do
+  local a = 2 + (i - 1) * 11
+  local stream, entry, ticket, fence, move = base .. 'lane:' .. LANES[tonumber(ARGV[a])], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
+  local reason, attempt = ARGV[a + 6], ARGV[a + 7]
+  local id, index, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
+  local key = base .. 'n:' .. id
   local state, attempts, _, _, recoveries, known, started =
-    string.match(redis.call('HGET', KEYS[k], index) or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
+    string.match(redis.call('HGET', key, index) or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
   if known ~= fence then
-    redis.call('HINCRBY', KEYS[1], 'stale', 1)
+    add(counts, 'stale', 1)
     results[i] = {'stale'}
   elseif started ~= '1' then
     results[i] = {'again'}
   else
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)
-    local due = move == 'retry' and now + delay or 0
-    redis.call('HSET', KEYS[k], index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
-      move == 'retry' and 'waiting' or move, attempts, due, now, move == 'retry' and '0' or recoveries, fence,
-      reason ~= '' and reason or '-'))
-    if attempt ~= '' then redis.call('RPUSH', KEYS[k + 1], string.format('%d %d ', now, due) .. attempt) end
-    if ARGV[a + 10] == '1' then health(callback, move, reason, ARGV[a + 9]) end
-    if move == 'retry' then
-      redis.call('ZADD', KEYS[3], due, ticket)
+    local retry = move == 'retry'
+    local due = retry and now + tonumber(ARGV[a + 5]) or 0
+    redis.call('HSET', key, index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
+      retry and 'waiting' or move, attempts, due, now, retry and '0' or recoveries, fence, reason ~= '' and reason or '-'))
+    if attempt ~= '' then redis.call('RPUSH', base .. 't:' .. id, string.format('%d %d ', now, due) .. attempt) end
+    local row = landed(tenant, callback)
+    if ARGV[a + 10] ~= '' then judge(row, tenant, callback, ARGV[a + 9], ARGV[a + 10], reason) end
+    if retry then
+      redis.call('ZADD', base .. 'schedule', due, ticket)
     else
-      finish(KEYS[k], KEYS[k + 2], ticket, move, tonumber(ARGV[a + 8]), ARGV[a + 11])
+      add(counts, move, 1)
+      add(tenants, tenant, -1)
+      add(callbacks, callback, -1)
+      if move ~= 'delivered' then redis.call('ZADD', base .. 'f:' .. tenant, 0, id) end
+      if redis.call('HINCRBY', key, 'open', -1) <= 0 then
+        redis.call('ZADD', base .. 'expiry', now + ARGV[a + 8] * 1000, id .. ' ' .. tenant)
+      end
     end
     results[i] = {'settled', due}
   end
 end
+for name, by in pairs(counts) do redis.call('HINCRBY', COUNTERS, name, by) end
+for tenant, by in pairs(tenants) do
+  if redis.call('HINCRBY', base .. 'backlog', tenant, by) <= 0 then redis.call('HDEL', base .. 'backlog', tenant) end
+end
+for callback, by in pairs(callbacks) do
+  if redis.call('HINCRBY', base .. 'callbacks:backlog', callback, by) <= 0 then
+    redis.call('HDEL', base .. 'callbacks:backlog', callback)
+  end
+end
+save_standings()
 return results

@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Names the consumers that have asked for nothing for a while.
 --
--- KEYS  1 high  2 normal  3 low  4 bulk
+-- KEYS  1 test  2 high  3 normal  4 low
 -- ARGV  1 group  2 ms of silence  3 a consumer that is not meant
 -- result names; one may stand there for each lane
 local names = {}

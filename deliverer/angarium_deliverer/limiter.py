@@ -1,0 +1,113 @@
+"""Tells the queue the limits of callbacks and the weights of tenants, so that whoever takes from it keeps them.
+
+Every deliverer tells every shard what its config says; repeating is harmless, the newer revision counts. What follows
+the defaults is not told, so most callbacks cost nothing.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+from angarium.config import ConfigTail
+from angarium.queue import Limit, Queue, Upkeep
+from angarium.records import CallbackRecord, OrganizationRecord, ProductRecord
+
+SUSPENDED = "0 0 0"
+DRAINS = "1000000 0 0"  # deleted or disabled: what waits is to be refused, and nothing holds that up
+REPEAT = 600.0  # s; what a shard has lost it is told again
+DEFAULT = CallbackRecord.model_fields["max_in_flight"].default
+
+Record = ProductRecord | OrganizationRecord | CallbackRecord
+
+
+class Limiter:
+    """Gathers what changes, and tells it in rounds."""
+
+    def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
+        self._queue, self._upkeep = queue, upkeep
+        self._known: dict[str, Limit] = {}  # by key of the record
+        self._untold: dict[str, Limit] = {}  # by name
+        self._changed = asyncio.Event()
+        self._all_at = 0.0
+
+    def follow(self, tail: ConfigTail) -> None:
+        """Hear of changes."""
+        tail.listen(self._hear)
+
+    def _hear(self, changes: Mapping[str, Record | None]) -> None:
+        for key, record in changes.items():
+            before = self._known.pop(key, None)
+            now = limit_of(record, self._queue.spread) if record else None
+            if before and (now is None or now.name != before.name):
+                self._untold[before.name] = Limit(before.name, before.tenant, before.revision, before.tenant and DRAINS)
+            if now:
+                self._known[key] = now
+                if now.text or (before and before.text):
+                    self._untold[now.name] = now
+        self._changed.set()
+
+    async def step(self) -> float:
+        """Tell, then wait until there is something to tell."""
+        await self.tell()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPEAT):
+                await self._changed.wait()
+        return 0.0
+
+    async def tell(self) -> None:
+        """Tell what is new; now and then everything."""
+        self._changed.clear()
+        now = asyncio.get_running_loop().time()
+        if not self._all_at or now - self._all_at > REPEAT:
+            await self._tell_all()
+            self._all_at = now
+        told, self._untold = self._untold, {}
+        try:
+            for keys in self._queue.shards:
+                await self._upkeep.limit(keys, told.values())
+        except BaseException:
+            self._untold = told | self._untold
+            raise
+
+    async def _tell_all(self) -> None:
+        """What differs from the defaults, and what a shard believes of others."""
+        by_name = {limit.name: limit for limit in self._known.values()}
+        told = {name: limit for name, limit in by_name.items() if limit.text}
+        for keys in self._queue.shards:
+            stale = await self._upkeep.limited(keys) - told.keys()
+            forgotten = {name: by_name.get(name) or Limit(name, "-", 1 << 53) for name in stale}
+            await self._upkeep.limit(keys, (told | forgotten).values())
+
+
+def limit_of(record: Record, spread: int) -> Limit | None:
+    """What a shard is told of it, where a tenant's notifications are spread over so many shards; None: nothing ever."""
+    if isinstance(record, OrganizationRecord):
+        return Limit(record.id, "", record.revision, str(record.weight) if record.weight != 1 else "")
+    if isinstance(record, ProductRecord):
+        return None
+    return Limit(record.id, record.tenant, record.revision, _text(record, spread))
+
+
+def _text(record: CallbackRecord, spread: int) -> str:
+    if record.disabled:
+        return DRAINS
+    if record.suspended:
+        return SUSPENDED
+    interval, burst = pace(record.rate_requests, record.rate_period_s, spread)
+    if not interval and record.max_in_flight == DEFAULT and spread == 1:
+        return ""
+    return f"{max(1, record.max_in_flight // spread)} {interval} {burst}"
+
+
+def pace(requests: int | None, period: float, spread: int) -> tuple[int, int]:
+    """µs between attempts, and how many may go at once, so that no period ever sees more than `requests` in all shards.
+
+    What was saved up counts in: an even pace of `requests` with a burst on top would exceed it.
+    """
+    if requests is None:
+        return 0, 0
+    if requests < spread:
+        return round(period * 1e6 * spread / requests), 1
+    share = requests // spread
+    burst = max(1, share // 10)
+    return round(period * 1e6 / (share - burst + 1)), burst
