@@ -21,9 +21,7 @@ from angarium_operator.reconciler import Reconciler
 from angarium_operator.settings import OperatorSettings
 
 COUNTS_A_SECOND = 20  # writes of mere counts, over all callbacks together
-SHARDS_A_SECOND = (
-    0.4  # whose health is read: some commands for each, and an idle operator must cost Redis next to nothing
-)
+MANY_SHARDS = 6  # from here on endpoints are looked at less often: each shard costs Redis some commands a look
 BAD: frozenset[Health] = frozenset({"Failing", "CircuitOpen", "Disabled"})
 UNKNOWN = DataPlane(dict.fromkeys(ROLES, 1 << 62))  # before the first look: what a status says of it may well be true
 
@@ -41,7 +39,7 @@ def pause(last: float, limits: tuple[float, float], *, waits: bool, hurried: boo
 
 def health_pause(settings: OperatorSettings) -> float:
     """Seconds to the next look at endpoints."""
-    return max(settings.health_seconds, settings.shards / SHARDS_A_SECOND)
+    return settings.health_seconds * max(1.0, settings.shards / MANY_SHARDS)
 
 
 class Observer:

@@ -188,6 +188,12 @@ class Stage:
                 await asyncio.sleep(0.05)
         return found[0]
 
+    async def measured(self, check: Callable[[], bool]) -> None:
+        """Once the operator's metrics, which live in this process, pass the check."""
+        async with asyncio.timeout(PATIENCE):
+            while not check():
+                await asyncio.sleep(0.05)
+
 
 def condition(found: Object, type_: str) -> Object:
     """A condition of an object, or nothing."""
