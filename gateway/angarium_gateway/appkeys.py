@@ -26,5 +26,4 @@ LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
 TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
 
-REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

@@ -20,15 +20,6 @@ from angarium_gateway.problems import BAD_REQUEST, MALFORMED, MEDIA_TYPE, SLOW, 
 LARGEST = 256 * 1024  # bytes
 MOST_MEMBERS = 32
 
-_SPACE = rb"[ \t\r\n]*"
-_MEMBER = rb'"(?:event|priority|deliverAt)"' + _SPACE + rb":" + _SPACE + rb'(?:"[^"\\]*"|null)' + _SPACE
-_DATA = rb'"data"' + _SPACE + rb":" + _SPACE
-_HEAD = re.compile(_SPACE + rb"\{" + _SPACE + rb"(?:" + _MEMBER + rb"," + _SPACE + rb")*" + _DATA)
-_TAIL = re.compile(rb"(?:," + _SPACE + _MEMBER + rb")*\}" + _SPACE + rb"\Z")
-_NAME_END = re.compile(rb'"' + _SPACE + rb":")
-_LONGEST_TAIL = 512
-_BLANKS = b" \t\r\n"
-
 _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 _BLANK = re.compile(r"[ \t\r\n]*")
 
@@ -80,40 +71,6 @@ async def read_optional_data(request: web.Request, patience: float) -> tuple[Env
 
 def split(raw: bytes) -> tuple[Envelope, bytes | None]:
     """The members of an object without `data`, and the bytes of `data` (None: there is none); raises a Problem."""
-    return _split_usual(raw) or _split_any(raw)
-
-
-def _split_usual(raw: bytes) -> tuple[Envelope, bytes] | None:
-    """Without looking at each byte: guess where `data` lies, and let the parser prove it.
-
-    If what was cut out is one JSON value, and what is left with `null` in its place is JSON, then it was that value.
-    """
-    head = _HEAD.match(raw)
-    if not head:
-        return None
-    start, end = head.end(), _end_of_data(raw)
-    rest = b"%bnull%b" % (raw[:start], raw[end:])
-    try:
-        orjson.loads(raw[start:end])
-        envelope = orjson.loads(rest)
-    except orjson.JSONDecodeError:
-        return None
-    if len(_NAME_END.findall(rest)) != len(envelope):
-        return None  # a name is given twice
-    del envelope["data"]
-    return envelope, raw[start:end].rstrip(_BLANKS)
-
-
-def _end_of_data(raw: bytes) -> int:
-    """Where `data` ends, most likely: before the last brace, or before the short members that follow it."""
-    inner = raw.rstrip(_BLANKS)[:-1].rstrip(_BLANKS)
-    if inner.endswith((b"}", b"]")):
-        return len(inner)
-    tail = _TAIL.search(raw, max(0, len(raw) - _LONGEST_TAIL))
-    return tail.start() if tail else len(inner)
-
-
-def _split_any(raw: bytes) -> tuple[Envelope, bytes | None]:
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:

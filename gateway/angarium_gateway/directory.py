@@ -10,6 +10,8 @@ from angarium.notifications import Target
 from angarium.patterns import PatternIndex
 from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
 
+MOST_ROUTES = 64  # events of a tenant whose callbacks are remembered
+
 AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord
 
 
@@ -25,6 +27,7 @@ class Tenant:
     backlog: int | None
     retention_s: int
     weight: int = 1
+    replicated: bool = False
 
     def short(self, callback: str) -> str:
         """A callback's `namespace/name` as this tenant calls it: without the namespace where it is its own."""
@@ -32,24 +35,27 @@ class Tenant:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """A key and the tenant it speaks for."""
+class Caller:
+    """A tenant, and the key it came with; `label` is who did it, as timelines show it."""
 
-    key: KeyRecord
     tenant: Tenant
+    key: KeyRecord
+    label: str
 
 
 class Subscriptions:
     """One tenant's callbacks."""
 
-    __slots__ = ("_index", "by_name")
+    __slots__ = ("_index", "_routes", "by_name")
 
     def __init__(self) -> None:
         self.by_name: dict[str, CallbackRecord] = {}  # namespace/name
         self._index: PatternIndex[Target] = PatternIndex()
+        self._routes: dict[str, tuple[Target, ...]] = {}  # those that were asked for lately
 
     def put(self, record: CallbackRecord) -> None:
         """Add a callback that is not there; a disabled one is known but not routed to."""
+        self._routes.clear()
         target = _target(record)
         self.by_name[target.name] = record
         if not record.disabled:
@@ -58,6 +64,7 @@ class Subscriptions:
 
     def drop(self, record: CallbackRecord) -> None:
         """Take a callback out."""
+        self._routes.clear()
         target = _target(record)
         self.by_name.pop(target.name, None)
         for pattern in record.events:
@@ -65,7 +72,12 @@ class Subscriptions:
 
     def route(self, event: str) -> tuple[Target, ...]:
         """Who is to hear of an event."""
-        return tuple(self._index.match(event))
+        targets = self._routes.get(event)
+        if targets is None:
+            if len(self._routes) >= MOST_ROUTES:  # event names are the caller's to invent
+                self._routes.clear()
+            targets = self._routes[event] = tuple(self._index.match(event))
+        return targets
 
 
 NOBODY = Subscriptions()
@@ -76,12 +88,12 @@ class Directory:
 
     def __init__(self) -> None:
         self._records: dict[str, AnyRecord] = {}
-        self._credentials: dict[str, Credential] = {}
+        self._callers: dict[str, Caller] = {}  # by the SHA-256 of their key
         self._subscriptions: dict[str, Subscriptions] = {}
 
-    def credential(self, key_id: str) -> Credential | None:
-        """Whose key that is."""
-        return self._credentials.get(key_id)
+    def caller(self, sha256: str) -> Caller | None:
+        """Whose key has that hash."""
+        return self._callers.get(sha256)
 
     def subscriptions(self, tenant: str) -> Subscriptions:
         """A tenant's callbacks."""
@@ -102,7 +114,7 @@ class Directory:
         else:
             tenant = _tenant(record)
             for key in record.keys:
-                self._credentials[key.id] = Credential(key, tenant)
+                self._callers[key.sha256] = Caller(tenant, key, f"key {key.id}")
 
     def _forget(self, record: AnyRecord | None) -> None:
         if record is None:
@@ -114,9 +126,9 @@ class Directory:
                 del self._subscriptions[record.tenant]
             return
         for key in record.keys:
-            known = self._credentials.get(key.id)
+            known = self._callers.get(key.sha256)
             if known is not None and known.tenant.id == record.id:
-                del self._credentials[key.id]
+                del self._callers[key.sha256]
 
 
 def _target(record: CallbackRecord) -> Target:
@@ -135,4 +147,5 @@ def _tenant(record: ProductRecord | OrganizationRecord) -> Tenant:
         backlog=record.backlog,
         retention_s=record.retention_s,
         weight=record.weight if isinstance(record, OrganizationRecord) else 1,
+        replicated=record.replicated,
     )

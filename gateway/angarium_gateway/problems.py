@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from aiohttp import web
+
+from angarium_gateway.answers import Answer
 
 BASE = "https://angarium.dev/problems/"
 
@@ -87,10 +88,10 @@ class Problem(Exception):
             document["errors"] = self.errors
         return orjson.dumps(document | self.members | {"requestId": request_id})
 
-    def response(self, request_id: str) -> web.Response:
+    def response(self, request_id: str) -> Answer:
         """What is sent."""
         headers = {"Content-Type": "application/problem+json", **self.headers}
-        return web.Response(status=self.kind.status, body=self.body(request_id), headers=headers)
+        return Answer(self.kind.status, self.body(request_id), headers)
 
 
 def invalid(pointer: str, detail: str) -> Problem:

@@ -3,22 +3,20 @@
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from angarium.identifiers import delivery_id, parse_delivery_id
 from angarium.notifications import CALLER_STATUS, Delivery, Notification, Stored
+from angarium_gateway.answers import Answer
 from angarium_gateway.clock import instant
 from angarium_gateway.directory import Tenant
 
 Document = dict[str, Any]
+JSON = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 
 
-def json_response(document: Document, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def json_response(document: Document, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """JSON, not to be cached."""
-    fields = {"Content-Type": "application/json", "Cache-Control": "no-store"}
-    if headers:
-        fields |= headers
-    return web.Response(status=status, body=orjson.dumps(document), headers=fields)
+    return Answer(status, orjson.dumps(document), JSON | headers if headers else JSON)
 
 
 def payload(event: str, created_ms: int, data: bytes) -> bytes:

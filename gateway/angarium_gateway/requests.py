@@ -1,16 +1,18 @@
 """What callers may ask, as pydantic models: they validate, and they are the request half of the OpenAPI document."""
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
 
+import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import Priority, Status
-from angarium.patterns import LONGEST, NAME, validate_event
-from angarium_gateway.bodies import pointer
+from angarium.patterns import LONGEST, NAME, is_event, validate_event
+from angarium_gateway.bodies import pointer, split
 from angarium_gateway.clock import now_ms, parse_instant
 from angarium_gateway.problems import INVALID, Problem
 
@@ -58,6 +60,54 @@ class NotificationRequest(Request):
     deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
         default=None, description="Not before this time; at most 90 days ahead. What is past means now."
     )
+
+
+class Asked(NamedTuple):
+    """A valid NotificationRequest; `due_ms` is 0 where none was asked for."""
+
+    event: str
+    priority: Priority
+    due_ms: int
+    data: bytes
+
+
+def read_notification(raw: bytes) -> Asked:
+    """The body of a notification; raises a Problem with a pointer for each member that is wrong."""
+    return read_usual(raw) or read_any(raw)
+
+
+_BLANKS = rb"[ \t\r\n]*"
+_PRIORITY = _BLANKS.join([rb'"priority"', rb":", rb'"(high|normal|low)"'])
+_EVENT = _BLANKS.join([rb'"event"', rb":", rb'"([A-Za-z0-9_.-]+)"'])
+_HEAD = re.compile(_BLANKS.join([rb"", rb"\{", _EVENT, rb",", rb"(?:" + _PRIORITY, rb",", rb')?"data"', rb":", rb""]))
+_TAIL = re.compile(_BLANKS.join([rb"", rb"(?:,", _PRIORITY + rb")?", rb"\}", rb"\Z"]))
+_LONGEST_TAIL = 64
+_PRIORITIES = {None: Priority.NORMAL} | {priority.value.encode(): priority for priority in Priority}
+
+
+def read_usual(raw: bytes) -> Asked | None:
+    """What `read_any` says of the usual shape, at a fifth of the price; None for any other.
+
+    Where the object begins and ends as expected, and what lies between is one JSON value, that value is `data`.
+    """
+    head, tail = _HEAD.match(raw), _TAIL.search(raw, len(raw) - _LONGEST_TAIL)
+    if head is None or tail is None or (head[2] and tail[1]):
+        return None
+    event, data = head[1].decode(), raw[head.end() : tail.start()]
+    try:
+        alone = len(orjson.loads(b"[%b]" % data)) == 1  # in a list it is as deep as in the object
+    except orjson.JSONDecodeError:
+        return None
+    return Asked(event, _PRIORITIES[head[2] or tail[1]], 0, data) if alone and is_event(event) else None
+
+
+def read_any(raw: bytes) -> Asked:
+    """Any body."""
+    members, data = split(raw)
+    if data is not None:
+        members["data"] = None
+    asked = read_members(NotificationRequest, members)
+    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null")
 
 
 class TestRequest(Request):

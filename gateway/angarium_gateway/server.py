@@ -9,6 +9,8 @@ from functools import partial
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from angarium_gateway.edge import shortcut
+from angarium_gateway.handlers.accept import accept_for
 from angarium_gateway.problems import BAD_REQUEST, INTERNAL, Problem
 
 log = logging.getLogger(__name__)
@@ -42,10 +44,12 @@ class Connection(RequestHandler):
         return response
 
 
-def _manager(runner: web.AppRunner) -> web.Server:
-    if runner.server is None:
+def _manager(app: web.Application, runner: web.AppRunner) -> web.Server:
+    server = runner.server
+    if server is None:
         raise RuntimeError("the runner is not set up")
-    return runner.server
+    server.request_handler = shortcut(app, accept_for, server.request_handler)  # type: ignore[assignment]  # it makes Requests
+    return server
 
 
 @contextlib.asynccontextmanager
@@ -56,7 +60,7 @@ async def listening(app: web.Application, host: str, port: int, shutdown_timeout
     try:
         loop = asyncio.get_running_loop()
         options = {"access_log": None, "lingering_time": LINGER}
-        connection = partial(Connection, _manager(runner), loop=loop, **options)  # type: ignore[arg-type]  # None turns the log off
+        connection = partial(Connection, _manager(app, runner), loop=loop, **options)  # type: ignore[arg-type]  # None turns the log off
         server = await loop.create_server(connection, host, port, backlog=1024)
         try:
             yield

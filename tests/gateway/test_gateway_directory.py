@@ -24,7 +24,7 @@ def test_callbacks_may_come_before_their_tenant() -> None:
     directory.apply({"callback/shop/warehouse": callback()})
     directory.apply({"product/shop/shop": product(KEY)})
     assert names(directory, "order.paid") == ["shop/warehouse"]
-    assert directory.credential(KEY.id) is not None
+    assert directory.caller(KEY.sha256) is not None
 
 
 def test_a_key_that_left_its_record_is_forgotten_but_not_one_that_moved() -> None:
@@ -32,11 +32,11 @@ def test_a_key_that_left_its_record_is_forgotten_but_not_one_that_moved() -> Non
     directory.apply({"product/shop/shop": product(KEY)})
     directory.apply({"product/shop/new": product(KEY, name="new", id="prd_new")})
     directory.apply({"product/shop/shop": None})
-    known = directory.credential(KEY.id)
+    known = directory.caller(KEY.sha256)
     assert known is not None
     assert known.tenant.id == "prd_new"
     directory.apply({"product/shop/new": product(apikeys.mint(), name="new", id="prd_new")})
-    assert directory.credential(KEY.id) is None
+    assert directory.caller(KEY.sha256) is None
 
 
 def test_what_is_deleted_twice_or_was_never_there_is_no_matter() -> None:

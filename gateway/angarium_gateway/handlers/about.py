@@ -3,18 +3,18 @@
 from aiohttp import web
 
 from angarium_gateway import render
-from angarium_gateway.appkeys import DIRECTORY, PROBES
-from angarium_gateway.auth import Caller
+from angarium_gateway.answers import Answer
+from angarium_gateway.appkeys import PROBES
 from angarium_gateway.clock import instant
+from angarium_gateway.directory import Caller
 
 
-async def me(request: web.Request, caller: Caller) -> web.Response:
+async def me(_: web.Request, caller: Caller) -> Answer:
     """GET /v1/me"""
     tenant = caller.tenant
-    known = request.app[DIRECTORY].credential(caller.key_id)
-    key = {"id": caller.key_id}
-    if known and known.key.expires_ms is not None:
-        key["expiresAt"] = instant(known.key.expires_ms)
+    key = {"id": caller.key.id}
+    if caller.key.expires_ms is not None:
+        key["expiresAt"] = instant(caller.key.expires_ms)
     return render.json_response(
         {
             "tenant": tenant.id,
@@ -26,15 +26,15 @@ async def me(request: web.Request, caller: Caller) -> web.Response:
     )
 
 
-async def healthz(request: web.Request) -> web.Response:
+async def healthz(request: web.Request) -> Answer:
     """GET /healthz: only a restart would mend what fails here."""
     return _health(request.app[PROBES].liveness())
 
 
-async def readyz(request: web.Request) -> web.Response:
+async def readyz(request: web.Request) -> Answer:
     """GET /readyz"""
     return _health(request.app[PROBES].readiness())
 
 
-def _health(failures: dict[str, str]) -> web.Response:
+def _health(failures: dict[str, str]) -> Answer:
     return render.json_response({"ok": not failures, "failures": failures}, 503 if failures else 200)

@@ -10,24 +10,29 @@ from angarium.notifications import Notification
 from angarium.queue import Accepted, BacklogFull, Idempotency, IdempotencyConflict
 from angarium.telemetry import metrics
 from angarium_gateway import render
+from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
-from angarium_gateway.auth import Caller
-from angarium_gateway.bodies import read_body, require_json, split
+from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
+from angarium_gateway.directory import Caller
 from angarium_gateway.idempotency import idempotency
 from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
-from angarium_gateway.requests import NotificationRequest, read_members
+from angarium_gateway.requests import read_notification
 
 
-async def accept(request: web.Request, caller: Caller) -> web.Response:
+async def accept(request: web.Request, caller: Caller) -> Answer:
+    """By way of the router."""
+    return await accept_for(request.app, request, caller)
+
+
+async def accept_for(app: web.Application, request: web.Request, caller: Caller) -> Answer:
     """Answer 202 once Redis has it all."""
-    app, tenant = request.app, caller.tenant
     app[VITALS].require_room()
     require_json(request)
     body = await read_body(request, app[SETTINGS].gateway_body_timeout)
     once = idempotency(request.headers.get("Idempotency-Key"), body)
-    notification = _compose(request, caller, body, once)
-    with app[IN_PROGRESS].hold(tenant.id, once.key) if once else nullcontext():
+    notification = _compose(app, caller, body, once)
+    with app[IN_PROGRESS].hold(caller.tenant.id, once.key) if once else nullcontext():
         stored = await _store(app, caller, notification, once)
         if stored.replay:
             return await _replayed(app, caller, stored.id)
@@ -35,22 +40,19 @@ async def accept(request: web.Request, caller: Caller) -> web.Response:
     return _answer(notification, caller)
 
 
-def _compose(request: web.Request, caller: Caller, body: bytes, once: Idempotency | None) -> Notification:
-    members, data = split(body)
-    if data is not None:
-        members["data"] = None
-    asked = read_members(NotificationRequest, members)
-    app, tenant, now = request.app, caller.tenant, now_ms()
+def _compose(app: web.Application, caller: Caller, body: bytes, once: Idempotency | None) -> Notification:
+    asked = read_notification(body)
+    tenant, now = caller.tenant, now_ms()
     return Notification(
         id=app[INTAKE].new_id(tenant.id, once, now),
         tenant=tenant.id,
         product=tenant.product,
         event=asked.event,
-        body=render.payload(asked.event, now, data or b"null"),
+        body=render.payload(asked.event, now, asked.data),
         priority=asked.priority,
         created_ms=now,
         targets=app[DIRECTORY].subscriptions(tenant.id).route(asked.event),
-        due_ms=asked.deliver_at if asked.deliver_at and asked.deliver_at > now else 0,
+        due_ms=asked.due_ms if asked.due_ms > now else 0,
         retention_s=tenant.retention_s,
         by=caller.label,
         config_revision=app[TAIL].revision,
@@ -70,7 +72,7 @@ async def _store(
         raise Problem(BACKLOG, detail, headers={"Retry-After": "5"}) from None
 
 
-async def _replayed(app: web.Application, caller: Caller, known: str) -> web.Response:
+async def _replayed(app: web.Application, caller: Caller, known: str) -> Answer:
     """The same answer as the first time, unless the tenant's retention is so short that it was forgotten since."""
     first = await app[LEDGER].get(known)
     if first is None:
@@ -79,7 +81,7 @@ async def _replayed(app: web.Application, caller: Caller, known: str) -> web.Res
     return _answer(first.notification, caller, {"Idempotency-Replay": "true"})
 
 
-def _answer(notification: Notification, caller: Caller, headers: dict[str, str] | None = None) -> web.Response:
+def _answer(notification: Notification, caller: Caller, headers: dict[str, str] | None = None) -> Answer:
     location = {"Location": f"/v1/notifications/{notification.id}"}
     return render.json_response(
         render.accepted(notification, caller.tenant), 202, {**location, **headers} if headers else location
@@ -87,14 +89,14 @@ def _answer(notification: Notification, caller: Caller, headers: dict[str, str] 
 
 
 def _count(notification: Notification) -> None:
-    _accepted(notification.product, notification.priority.value).inc()
+    _accepted(notification.product, notification.priority).inc()
     if not notification.targets:
         _unmatched(notification.product).inc()
 
 
 @lru_cache(maxsize=4096)
 def _accepted(product: str, priority: str) -> Counter:
-    return metrics.ACCEPTED.labels(product, priority)
+    return metrics.ACCEPTED.labels(product, str(priority))
 
 
 @lru_cache(maxsize=4096)

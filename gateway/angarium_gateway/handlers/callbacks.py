@@ -9,15 +9,15 @@ from aiohttp import web
 
 from angarium.records import CallbackRecord
 from angarium_gateway import render
+from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY
-from angarium_gateway.auth import Caller
 from angarium_gateway.callbacks import state_of
-from angarium_gateway.directory import Tenant
+from angarium_gateway.directory import Caller, Tenant
 from angarium_gateway.problems import INVALID_CURSOR, Problem
 from angarium_gateway.requests import CallbacksQuery, read_query
 
 
-async def several(request: web.Request, caller: Caller) -> web.Response:
+async def several(request: web.Request, caller: Caller) -> Answer:
     """One page."""
     query = read_query(CallbacksQuery, request.query)
     after = _read_cursor(query.cursor) if query.cursor else ""

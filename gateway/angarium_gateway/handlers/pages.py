@@ -5,6 +5,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from angarium_gateway import docs, openapi
+from angarium_gateway.answers import Answer
 
 
 def add_pages(app: web.Application) -> None:
@@ -17,7 +18,7 @@ def add_pages(app: web.Application) -> None:
 
 
 def _page(body: bytes, headers: dict[str, str]) -> Handler:
-    async def handler(_: web.Request) -> web.Response:
-        return web.Response(body=body, headers=headers | {"Cache-Control": "public, max-age=300"})
+    async def handler(_: web.Request) -> Answer:
+        return Answer(200, body, headers | {"Cache-Control": "public, max-age=300"})
 
     return handler

@@ -6,10 +6,11 @@ from angarium.identifiers import InvalidIdentifier
 from angarium.notifications import Stored
 from angarium.queue import Filters, InvalidCursor
 from angarium_gateway import render
+from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, LEDGER
-from angarium_gateway.auth import Caller
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import instant
+from angarium_gateway.directory import Caller
 from angarium_gateway.problems import INVALID, INVALID_CURSOR, NOT_FOUND, Problem
 from angarium_gateway.requests import ListQuery, read_query
 
@@ -25,14 +26,14 @@ async def own_notification(request: web.Request, caller: Caller) -> Stored:
     return stored
 
 
-async def one(request: web.Request, caller: Caller) -> web.Response:
+async def one(request: web.Request, caller: Caller) -> Answer:
     """GET /v1/notifications/{id}"""
     stored = await own_notification(request, caller)
     document = render.summary(stored, caller.tenant)
     return render.json_response(document | {"data": render.payload_data(stored.notification)})
 
 
-async def timeline(request: web.Request, caller: Caller) -> web.Response:
+async def timeline(request: web.Request, caller: Caller) -> Answer:
     """GET /v1/notifications/{id}/timeline"""
     notification = (await own_notification(request, caller)).notification
     accepted = {"at": instant(notification.created_ms), "type": "accepted", "by": notification.by}
@@ -41,7 +42,7 @@ async def timeline(request: web.Request, caller: Caller) -> web.Response:
     return render.json_response({"entries": [accepted, *rendered]})
 
 
-async def several(request: web.Request, caller: Caller) -> web.Response:
+async def several(request: web.Request, caller: Caller) -> Answer:
     """GET /v1/notifications"""
     query = read_query(ListQuery, request.query)
     filters = Filters(query.status, query.event, _callback_id(request, caller, query), query.since, query.until)

@@ -6,9 +6,10 @@ from aiohttp import web
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import DeliveryState, Stored
 from angarium_gateway import render
+from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import INTAKE, SETTINGS
-from angarium_gateway.auth import Caller
 from angarium_gateway.bodies import pointer, read_optional_data
+from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.reading import own_notification
 from angarium_gateway.problems import INVALID, NOT_RETRYABLE, Problem
 from angarium_gateway.requests import RetryRequest, read_members
@@ -16,7 +17,7 @@ from angarium_gateway.requests import RetryRequest, read_members
 RETRIED = {"redriven", "hastened"}
 
 
-async def retry(request: web.Request, caller: Caller) -> web.Response:
+async def retry(request: web.Request, caller: Caller) -> Answer:
     """202 with what became of each; 409 when none can be tried again."""
     asked = await _asked(request)
     stored = await own_notification(request, caller)

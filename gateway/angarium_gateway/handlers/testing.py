@@ -17,11 +17,12 @@ from angarium.notifications import DeliveryState, Notification, Priority, Stored
 from angarium.queue import BacklogFull
 from angarium.records import CallbackRecord
 from angarium_gateway import render
+from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, TESTS, VITALS
-from angarium_gateway.auth import Caller
 from angarium_gateway.bodies import read_optional_data
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import now_ms
+from angarium_gateway.directory import Caller
 from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, RATE, UNDECIDED, Problem
 from angarium_gateway.requests import TestRequest, read_members
 
@@ -32,7 +33,7 @@ MOST_TESTS = 16  # of one tenant that this gateway waits for at a time: each loo
 FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25  # s between looks
 
 
-async def test(request: web.Request, caller: Caller) -> web.Response:
+async def test(request: web.Request, caller: Caller) -> Answer:
     """200 with the outcome, good or bad; 504 when there was none in time."""
     app = request.app
     members, data = await read_optional_data(request, app[SETTINGS].gateway_body_timeout)

