@@ -35,7 +35,9 @@ class OperatorSettings(TrustSettings):
     doubt_seconds: float = Field(
         default=10.0, ge=0, le=600, description="seconds that a pod may be away before objects stop being programmed"
     )
-    health_seconds: float = Field(default=10.0, gt=0, le=600, description="seconds between looks at callbacks' health")
+    health_seconds: float = Field(
+        default=10.0, gt=0, le=600, description="seconds between looks at callbacks' health; more with many shards"
+    )
     count_seconds: float = Field(
         default=60.0, ge=0, le=3600, description="least seconds between two writes of mere counts into a status"
     )

@@ -150,6 +150,18 @@ async def test_records_that_redis_lost_are_published_again(
         await receiver.has(1)
 
 
+async def test_a_circuit_that_opens_is_told(
+    folder: Path, port: int, receiver: Receiver, gateway: httpx.AsyncClient
+) -> None:
+    (folder / "yaml/shop.yaml").write_text(product() + callback("warehouse", receiver.url))
+    receiver.failures_left = 1000
+    async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
+        await dev.ready()
+        for _ in range(10):
+            assert await send(gateway, dev, "order.paid") == ["warehouse"]
+        await dev.says('callback/warehouse +CircuitOpen +.* attempts failed, the last with "http_503"; only probes')
+
+
 async def test_an_endpoint_that_is_gone_is_told_and_enabled_by_an_annotation(
     folder: Path, port: int, receiver: Receiver, gateway: httpx.AsyncClient
 ) -> None:
