@@ -42,14 +42,13 @@ end
 
 local ROW = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)$'
 local FORM = '%d %d %.0f %d %d %d %d %d %d %d %d %d %d %d %s %s'
+local NOTHING = '0 0 0 0 0 0 0 0 0 0 0 0 0 0 - -'
 local standings = {}
 
-local function standing(callback)
-  local row = standings[callback]
-  if row then return row end
+local function read_standing(callback, text)
   local flight, full, tat, probe, opened, window, good, bad, was_good, was_bad, delivered, first, last, failures, endpoint, reason =
-    string.match(redis.call('HGET', STANDING, callback) or '0 0 0 0 0 0 0 0 0 0 0 0 0 0 - -', ROW)
-  row = {
+    string.match(text or NOTHING, ROW)
+  local row = {
     flight = tonumber(flight), full = tonumber(full), tat = tonumber(tat), probe = tonumber(probe), opened = tonumber(opened),
     window = tonumber(window), good = tonumber(good), bad = tonumber(bad), was_good = tonumber(was_good),
     was_bad = tonumber(was_bad), delivered = tonumber(delivered), first = tonumber(first), last = tonumber(last),
@@ -59,11 +58,18 @@ local function standing(callback)
   return row
 end
 
+local function standing(callback)
+  return standings[callback] or read_standing(callback, redis.call('HGET', STANDING, callback))
+end
+
 local function save_standings()
+  local fields = {}
   for callback, r in pairs(standings) do
-    redis.call('HSET', STANDING, callback, string.format(FORM, r.flight, r.full, r.tat, r.probe, r.opened, r.window, r.good,
-      r.bad, r.was_good, r.was_bad, r.delivered, r.first, r.last, r.failures, r.endpoint, r.reason))
+    fields[#fields + 1] = callback
+    fields[#fields + 1] = string.format(FORM, r.flight, r.full, r.tat, r.probe, r.opened, r.window, r.good, r.bad, r.was_good,
+      r.was_bad, r.delivered, r.first, r.last, r.failures, r.endpoint, r.reason)
   end
+  for i = 1, #fields, 1000 do redis.call('HSET', STANDING, unpack(fields, i, math.min(i + 999, #fields))) end
 end
 
 local function landed(tenant, callback) -- one less in flight

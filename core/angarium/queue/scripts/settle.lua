@@ -11,6 +11,7 @@
 -- with its state.
 local group = ARGV[1]
 local counts, tenants, callbacks = {}, {}, {} -- by how much each counter moves, written once at the end
+local ended = {} -- entries by stream, likewise
 
 local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
 
@@ -63,6 +64,19 @@ local function judge(row, tenant, callback, endpoint, says, reason)
   end
 end
 
+local function leave_stream(stream, entry)
+  local entries = ended[stream] or {}
+  entries[#entries + 1] = entry
+  ended[stream] = entries
+end
+
+local named, seen = {}, {}
+for a = 4, #ARGV, 11 do
+  local callback = string.match(ARGV[a], '^%S+ %d+ %S+ (%S+)')
+  if not seen[callback] then named[#named + 1], seen[callback] = callback, true end
+end
+for i, text in ipairs(redis.call('HMGET', STANDING, unpack(named))) do read_standing(named[i], text) end
+
 local results = {}
 for i = 1, (#ARGV - 1) / 11 do
   local a = 2 + (i - 1) * 11
@@ -70,19 +84,20 @@ for i = 1, (#ARGV - 1) / 11 do
   local reason, attempt = ARGV[a + 6], ARGV[a + 7]
   local id, index, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
   local key = base .. 'n:' .. id
-  local state, attempts, _, _, recoveries, known, started =
-    string.match(redis.call('HGET', key, index) or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
+  local found = redis.call('HMGET', key, index, 'open')
+  local _, attempts, _, _, recoveries, known, started =
+    string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
   if known ~= fence then
     add(counts, 'stale', 1)
     results[i] = {'stale'}
   elseif started ~= '1' then
     results[i] = {'again'}
   else
-    redis.call('XACK', stream, group, entry)
-    redis.call('XDEL', stream, entry)
+    leave_stream(stream, entry)
     local retry = move == 'retry'
     local due = retry and now + tonumber(ARGV[a + 5]) or 0
-    redis.call('HSET', key, index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
+    local open = retry and tonumber(found[2]) or found[2] - 1
+    redis.call('HSET', key, 'open', open, index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
       retry and 'waiting' or move, attempts, due, now, retry and '0' or recoveries, fence, reason ~= '' and reason or '-'))
     if attempt ~= '' then redis.call('RPUSH', base .. 't:' .. id, string.format('%d %d ', now, due) .. attempt) end
     local row = landed(tenant, callback)
@@ -94,12 +109,16 @@ for i = 1, (#ARGV - 1) / 11 do
       add(tenants, tenant, -1)
       add(callbacks, callback, -1)
       if move ~= 'delivered' then redis.call('ZADD', base .. 'f:' .. tenant, 0, id) end
-      if redis.call('HINCRBY', key, 'open', -1) <= 0 then
+      if open <= 0 then
         redis.call('ZADD', base .. 'expiry', now + ARGV[a + 8] * 1000, id .. ' ' .. tenant)
       end
     end
     results[i] = {'settled', due}
   end
+end
+for stream, entries in pairs(ended) do
+  redis.call('XACK', stream, group, unpack(entries))
+  redis.call('XDEL', stream, unpack(entries))
 end
 for name, by in pairs(counts) do redis.call('HINCRBY', COUNTERS, name, by) end
 for tenant, by in pairs(tenants) do

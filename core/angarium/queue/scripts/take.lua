@@ -15,12 +15,16 @@ local SHARES = {test = 8, high = 8, normal = 4, low = 2}
 local LONGEST_PAUSE_MS = 120000 -- longer ones come from a clock that was put back
 local MOST_LOOKS = 256 -- at seats that can't be served now
 local DRAINS = 1000000 -- as most in flight: nothing is sent to it any more, so nothing holds it up
-local skipped, taken = {}, {}
+local limited = redis.call('EXISTS', LIMITS) == 1
+local skipped, taken, popped = {}, {}, {}
 for i = 5, #ARGV do skipped[ARGV[i]] = true end
 
 -- How many attempts may begin now; and if none, when to look again (ms; nil: when one in flight has landed).
 local function room(lane, callback, row)
-  local most, interval, burst = string.match(redis.call('HGET', LIMITS, callback) or '', '^%d+ (%d+) (%d+) (%d+)$')
+  local most, interval, burst
+  if limited then
+    most, interval, burst = string.match(redis.call('HGET', LIMITS, callback) or '', '^%d+ (%d+) (%d+) (%d+)$')
+  end
   if lane == 'test' or tonumber(most or 0) == DRAINS then return budget end
   local free = (tonumber(most) or MOST_IN_FLIGHT) - row.flight
   if most == '0' then
@@ -75,7 +79,7 @@ local function serve(lane, number, tenant, callback, quota)
   for _, ticket in ipairs(tickets) do
     if take(lane, number, ticket, doubt) then got = got + 1 end
   end
-  redis.call('HINCRBY', READY, lane, -#tickets)
+  popped[lane] = (popped[lane] or 0) + #tickets
   row.flight = row.flight + got
   if doubt then doubts = doubts - got end
   if row.interval then row.tat = row.tat + got * row.interval end
@@ -90,14 +94,15 @@ end
 -- A tenant whose turn it is: each of its callbacks once; how many it got.
 local function serve_tenant(lane, number, tenant, quota)
   local ring, got = base .. 'ring:' .. lane .. ':' .. tenant, 0
-  local left = math.min(redis.call('LLEN', ring), quota + MOST_LOOKS)
+  local seats = redis.call('LLEN', ring)
+  local left = math.min(seats, quota + MOST_LOOKS)
   while left > 0 and got < quota do
     local callback = redis.call('LPOP', ring)
     local more, stays = serve(lane, number, tenant, callback, math.ceil((quota - got) / left))
-    if stays then redis.call('RPUSH', ring, callback) end
+    if stays then redis.call('RPUSH', ring, callback) else seats = seats - 1 end
     got, left = got + more, left - 1
   end
-  return got, redis.call('EXISTS', ring) == 1
+  return got, seats > 0
 end
 
 local function serve_lane(number, quota)
@@ -109,7 +114,7 @@ local function serve_lane(number, quota)
     local tenant = redis.call('LPOP', ring)
     local stays, more = true, 0
     if not skipped[tenant] then
-      local weight = tenants > 1 and tonumber(redis.call('HGET', LIMITS, tenant) or 1) or 1
+      local weight = limited and tenants > 1 and tonumber(redis.call('HGET', LIMITS, tenant) or 1) or 1
       local fair = math.ceil((quota - got) / left) * weight
       more, stays = serve_tenant(lane, number, tenant, math.min(quota - got, fair))
     end
@@ -144,5 +149,6 @@ for _, number in ipairs(waiting) do
   if redis.call('EXISTS', base .. 'ring:' .. LANES[number]) == 1 then more = 1 end
 end
 if more == 1 then ring_bell() end
+for lane, count in pairs(popped) do redis.call('HINCRBY', READY, lane, -count) end
 save_standings()
 return {more, taken}
