@@ -11,6 +11,7 @@ import os
 import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32, which sorts as the numbers do
 MAX_SHARDS = 1024
@@ -18,6 +19,7 @@ BODY_LENGTH = 26
 _BODY = re.compile(f"[{ALPHABET}]{{{BODY_LENGTH}}}")
 _VALUES = {character: value for value, character in enumerate(ALPHABET)}
 _PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+_DRAWN = (ALPHABET * 8).encode()  # a random byte's character: each stands for eight of the 256
 
 
 class InvalidIdentifier(ValueError):
@@ -33,13 +35,17 @@ def _encode(number: int, length: int) -> str:
 def notification_id(shard: int, now_ms: int | None = None) -> str:
     """A new id for a notification stored in `shard` (0..1023); `now_ms` are milliseconds since the epoch."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    random = int.from_bytes(os.urandom(9), "big") & ((1 << 70) - 1)
-    return "not_" + _encode(ms, 10) + _encode(random, 14) + _PAIRS[shard]
+    return _beginning(ms) + os.urandom(14).translate(_DRAWN).decode() + _PAIRS[shard]
+
+
+@lru_cache(maxsize=64)
+def _beginning(ms: int) -> str:
+    return "not_" + _encode(ms, 10)
 
 
 def id_bound(now_ms: int) -> str:
     """The smallest notification id of that millisecond: a bound for time ranges over sorted ids."""
-    return "not_" + _encode(now_ms, 10) + "0" * 16
+    return _beginning(now_ms) + "0" * 16
 
 
 def _body(text: str, prefix: str) -> str:

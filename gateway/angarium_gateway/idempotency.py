@@ -5,8 +5,6 @@ Redis decides what was accepted before, across gateways; this pod only tells who
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from angarium.queue import Idempotency
 from angarium_gateway.problems import IN_PROGRESS, INVALID_KEY, Problem
@@ -20,10 +18,10 @@ _ESCAPED = re.compile(r"\\(.)")
 def parse_key(header: str) -> str:
     """The key that a header's value names; raises a Problem."""
     text = header.strip()
-    if quoted := _QUOTED.fullmatch(text):
-        key = _ESCAPED.sub(r"\1", quoted[1])
-    elif _BARE.fullmatch(text):
+    if _BARE.fullmatch(text):
         key = text
+    elif quoted := _QUOTED.fullmatch(text):
+        key = _ESCAPED.sub(r"\1", quoted[1])
     else:
         key = ""
     if not 1 <= len(key) <= LONGEST:
@@ -35,7 +33,7 @@ def idempotency(header: str | None, body: bytes) -> Idempotency | None:
     """What the store compares; None without a key."""
     if header is None:
         return None
-    return Idempotency(parse_key(header), hashlib.blake2b(body, digest_size=16).hexdigest())
+    return Idempotency(parse_key(header), hashlib.sha256(body).hexdigest()[:32])
 
 
 class InProgress:
@@ -44,13 +42,12 @@ class InProgress:
     def __init__(self) -> None:
         self._held: set[tuple[str, str]] = set()
 
-    @contextmanager
-    def hold(self, tenant: str, key: str) -> Iterator[None]:
-        """While the body runs, another request with the key gets a 409."""
+    def begin(self, tenant: str, key: str) -> None:
+        """Until `end`, another request with the key gets a 409."""
         if (tenant, key) in self._held:
             raise Problem(IN_PROGRESS, headers={"Retry-After": "1"})
         self._held.add((tenant, key))
-        try:
-            yield
-        finally:
-            self._held.discard((tenant, key))
+
+    def end(self, tenant: str, key: str) -> None:
+        """It has been answered."""
+        self._held.discard((tenant, key))

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import Priority, Status
-from angarium.patterns import LONGEST, NAME, is_event, validate_event
+from angarium.patterns import LONGEST, NAME, validate_event
 from angarium_gateway.bodies import pointer, split
 from angarium_gateway.clock import now_ms, parse_instant
 from angarium_gateway.problems import INVALID, Problem
@@ -76,29 +76,32 @@ def read_notification(raw: bytes) -> Asked:
     return read_usual(raw) or read_any(raw)
 
 
+_WHITE = b" \t\r\n"
 _BLANKS = rb"[ \t\r\n]*"
-_PRIORITY = _BLANKS.join([rb'"priority"', rb":", rb'"(high|normal|low)"'])
-_EVENT = _BLANKS.join([rb'"event"', rb":", rb'"([A-Za-z0-9_.-]+)"'])
+_PRIORITY = _BLANKS.join([rb'"priority"', rb":", rb'"(?P<priority>high|normal|low)"'])
+_EVENT = _BLANKS.join([rb'"event"', rb":", rb'"(?P<event>%b)"' % NAME.strip("^$").encode()])
 _HEAD = re.compile(_BLANKS.join([rb"", rb"\{", _EVENT, rb",", rb"(?:" + _PRIORITY, rb",", rb')?"data"', rb":", rb""]))
-_TAIL = re.compile(_BLANKS.join([rb"", rb"(?:,", _PRIORITY + rb")?", rb"\}", rb"\Z"]))
+_TAIL = re.compile(_BLANKS.join([rb"", rb",", _PRIORITY, rb"\Z"]))
 _LONGEST_TAIL = 64
 _PRIORITIES = {None: Priority.NORMAL} | {priority.value.encode(): priority for priority in Priority}
 
 
 def read_usual(raw: bytes) -> Asked | None:
-    """What `read_any` says of the usual shape, at a fifth of the price; None for any other.
+    """What `read_any` says of `event`, `data` and maybe `priority`, at half the price; None of any other shape.
 
     Where the object begins and ends as expected, and what lies between is one JSON value, that value is `data`.
     """
-    head, tail = _HEAD.match(raw), _TAIL.search(raw, len(raw) - _LONGEST_TAIL)
-    if head is None or tail is None or (head[2] and tail[1]):
+    head, inner = _HEAD.match(raw), raw.rstrip(_WHITE)
+    if head is None or len(head["event"]) > LONGEST or not inner.endswith(b"}"):
         return None
-    event, data = head[1].decode(), raw[head.end() : tail.start()]
+    data, priority = inner[head.end() : -1].rstrip(_WHITE), head["priority"]
+    if data.endswith(b'"') and priority is None and (tail := _TAIL.search(data, max(0, len(data) - _LONGEST_TAIL))):
+        data, priority = data[: tail.start()], tail["priority"]
     try:
-        alone = len(orjson.loads(b"[%b]" % data)) == 1  # in a list it is as deep as in the object
+        values = orjson.loads(b"[%b]" % data)  # in a list it lies as deep as in the object
     except orjson.JSONDecodeError:
         return None
-    return Asked(event, _PRIORITIES[head[2] or tail[1]], 0, data) if alone and is_event(event) else None
+    return Asked(head["event"].decode(), _PRIORITIES[priority], 0, data) if len(values) == 1 else None
 
 
 def read_any(raw: bytes) -> Asked:

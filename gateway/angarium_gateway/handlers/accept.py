@@ -1,6 +1,5 @@
 """POST /v1/notifications: validated, routed and stored before it is answered. The hot path."""
 
-from contextlib import nullcontext
 from functools import lru_cache
 
 from aiohttp import web
@@ -32,10 +31,15 @@ async def accept_for(app: web.Application, request: web.Request, caller: Caller)
     body = await read_body(request, app[SETTINGS].gateway_body_timeout)
     once = idempotency(request.headers.get("Idempotency-Key"), body)
     notification = _compose(app, caller, body, once)
-    with app[IN_PROGRESS].hold(caller.tenant.id, once.key) if once else nullcontext():
+    if once:
+        app[IN_PROGRESS].begin(caller.tenant.id, once.key)
+    try:
         stored = await _store(app, caller, notification, once)
         if stored.replay:
             return await _replayed(app, caller, stored.id)
+    finally:
+        if once:
+            app[IN_PROGRESS].end(caller.tenant.id, once.key)
     _count(notification)
     return _answer(notification, caller)
 
