@@ -87,7 +87,7 @@ class ShardKeys:
 
     @cached_property
     def callback_standing(self) -> str:
-        """HASH callback → how it stands, 16 values.
+        """HASH callback → how it stands, packed: 14 numbers and 2 words (codec.Standing reads them).
 
         In flight; whether one is waited for to land; µs from which its rate limit counts; next probe and since when its
         circuit is open (ms; 0: closed); start of the breaker's window (ms), successes and failures in it, and in the

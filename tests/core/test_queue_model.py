@@ -36,6 +36,7 @@ from angarium.queue import (
     Started,
     Upkeep,
 )
+from angarium.queue.codec import read_standing
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
@@ -271,7 +272,8 @@ class QueueMachine(RuleBasedStateMachine):
                 flight.update(fields[b"d"].decode().split(" ")[3] for _, fields in self.plain.xrange(stream))
             standings = self.plain.hgetall(keys.callback_standing)
             for callback in CALLBACKS:
-                assert int(standings.get(callback.encode(), b"0").split()[0]) == flight[callback]
+                raw = standings.get(callback.encode())
+                assert (read_standing(raw).in_flight if raw else 0) == flight[callback]
 
 
 def test_the_queue_agrees_with_its_model(redis_server: str) -> None:

@@ -9,6 +9,7 @@ import redis.asyncio
 from angarium.identifiers import notification_id
 from angarium.notifications import DeliveryState, Notification, Priority, Target
 from angarium.queue import Consumer, Intake, Ledger, Queue, Release, Settlement, Started
+from angarium.queue.codec import Standing, write_standing
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
@@ -104,7 +105,7 @@ async def test_one_that_can_not_be_read_holds_up_nobody_else(queue: Queue, redis
     [unreadable, readable] = [id_.decode() for id_ in await queue.link.call("ZRANGE", keys.index("t"), 0, -1)]
     await redis_client.hset(keys.notification(unreadable), "doc", '{"newer": 1}')
     await redis_client.hset(
-        keys.callback_standing, "cbk_a", "0 0 0 0 0 0 0 0 0 0 1 0 0 0 - -"
+        keys.callback_standing, "cbk_a", write_standing(Standing(delivered=1))
     )  # it has answered before
     [started] = await taken(Consumer(queue, "a"))
     assert started.attempt.notification.id == readable

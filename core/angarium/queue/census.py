@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from angarium.keys import ShardKeys
 from angarium.notifications import LANES
-from angarium.queue.codec import pairs
+from angarium.queue.codec import Standing, pairs, read_standing
 from angarium.queue.queue import Queue, script
 
 CENSUS = script("census")
@@ -69,10 +69,11 @@ class Census:
         for keys in self._queue.shards:
             names = (keys.callback_backlog, keys.callback_standing, keys.callback_gone)
             replies = await asyncio.gather(*[self._queue.link.call("HGETALL", name) for name in names])
-            backlog, standing, gone = [{k.decode(): v.decode() for k, v in pairs(reply).items()} for reply in replies]
-            for callback in backlog.keys() | standing.keys() | gone.keys():
-                health = _health(*[table.get(callback, "") for table in (backlog, standing, gone)])
-                found[callback] = _merge(found.get(callback), health)
+            tables = [pairs(reply) for reply in replies]
+            for callback in set().union(*tables):
+                health = _health(*[table.get(callback, b"") for table in tables])
+                name = callback.decode()
+                found[name] = _merge(found.get(name), health)
         return {callback: health for callback, health in found.items() if health != NOTHING}
 
     async def forget_callback(self, callback: str) -> None:
@@ -117,23 +118,27 @@ def _sum(a: Backlog, b: Backlog) -> Backlog:
     )
 
 
-def _health(backlog: str, standing: str, gone: str) -> CallbackHealth:
-    token, _, gone_at = gone.partition(" ")
-    known = CallbackHealth(backlog=int(backlog or 0), gone=token, gone_ms=int(gone_at or 0))
-    if not standing:
-        return known
-    *numbers, endpoint, reason = standing.split(" ")
-    flight, _, _, probe, opened, window, good, bad, was_good, was_bad, delivered, first, last, failures = map(
-        int, numbers
+def _health(backlog: bytes, standing: bytes, gone: bytes) -> CallbackHealth:
+    token, _, gone_at = gone.decode().partition(" ")
+    now = read_standing(standing) if standing else Standing()
+    fresh = time.time() * 1000 - now.window < WINDOW_MS
+    failed = now.bad + now.was_bad
+    return CallbackHealth(
+        backlog=int(backlog or 0),
+        delivered_ms=now.delivered,
+        failing_since_ms=now.first_failure,
+        failed_ms=now.last_failure,
+        failures=now.failures,
+        reason=now.reason,
+        gone=token,
+        gone_ms=int(gone_at or 0),
+        endpoint=now.endpoint,
+        in_flight=now.in_flight,
+        recent=failed + now.good + now.was_good if fresh else 0,
+        recent_failed=failed if fresh else 0,
+        open_until_ms=now.probe,
+        open_since_ms=now.opened,
     )
-    fresh = time.time() * 1000 - window < WINDOW_MS
-    return replace(
-        known,
-        delivered_ms=delivered, failing_since_ms=first, failed_ms=last, failures=failures, in_flight=flight,
-        reason="" if reason == "-" else reason, endpoint="" if endpoint == "-" else endpoint,
-        recent=good + bad + was_good + was_bad if fresh else 0, recent_failed=bad + was_bad if fresh else 0,
-        open_until_ms=probe, open_since_ms=opened,
-    )  # fmt: skip
 
 
 def _merge(a: CallbackHealth | None, b: CallbackHealth) -> CallbackHealth:

@@ -1,6 +1,7 @@
 """How notifications, deliveries and tickets are written in Redis, and read back."""
 
-from dataclasses import dataclass
+import struct
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import orjson
@@ -83,6 +84,44 @@ def read_delivery(notification: Notification, index: int, state: bytes) -> Deliv
         recoveries=int(recoveries),
         started=started == "1",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a callback stands in one shard, in the order of lines.lua; times in ms, `rate_from` in µs."""
+
+    in_flight: int = 0
+    full: int = 0  # somebody waits for one in flight to land
+    rate_from: int = 0
+    probe: int = 0  # when the next probe may be made; 0: the circuit is closed
+    opened: int = 0
+    window: int = 0
+    good: int = 0
+    bad: int = 0
+    was_good: int = 0
+    was_bad: int = 0
+    delivered: int = 0
+    first_failure: int = 0
+    last_failure: int = 0
+    failures: int = 0  # in a row
+    endpoint: str = ""
+    reason: str = ""
+
+
+_NUMBERS = struct.Struct("<14d")
+
+
+def write_standing(standing: Standing) -> bytes:
+    """As lines.lua packs it."""
+    *numbers, endpoint, reason = astuple(standing)
+    return _NUMBERS.pack(*numbers) + f"{endpoint}\0{reason}\0".encode()
+
+
+def read_standing(raw: bytes) -> Standing:
+    """The inverse."""
+    endpoint, reason, _ = raw[_NUMBERS.size :].decode().split("\0")
+    numbers = [int(number) for number in _NUMBERS.unpack_from(raw)]
+    return Standing(*numbers, endpoint=endpoint, reason=reason)  # type: ignore[misc]  # mypy can't count the star
 
 
 def pairs(reply: Any) -> dict[bytes, bytes]:

@@ -181,7 +181,7 @@ class Consumer:
             arguments += [
                 entry.lane, entry.id, entry.ticket.text, started.fence, settlement.move.value,
                 round(settlement.delay * 1000), settlement.reason, settlement.timeline,
-                started.attempt.notification.retention_s, settlement.endpoint or "-", settlement.says,
+                started.attempt.notification.retention_s, settlement.endpoint, settlement.says,
             ]  # fmt: skip
         return list(await SETTLE.run(self._queue.link, [keys.counters], arguments))
 

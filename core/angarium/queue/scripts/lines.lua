@@ -40,20 +40,14 @@ local function resume(tenant, callback)
   end
 end
 
-local ROW = '^(%d+) (%d) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%S+) (%S+)$'
-local FORM = '%d %d %.0f %d %d %d %d %d %d %d %d %d %d %d %s %s'
-local NOTHING = '0 0 0 0 0 0 0 0 0 0 0 0 0 0 - -'
+-- A callback's standing: numbers, then words, in the order of angarium/keys.py (packed: a sixth of the cost of text).
+local FORM = '<ddddddddddddddss'
+local FLIGHT, FULL, TAT, PROBE, OPENED, WINDOW, GOOD, BAD, WAS_GOOD, WAS_BAD = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+local DELIVERED, FIRST, LAST, FAILURES, ENDPOINT, REASON = 11, 12, 13, 14, 15, 16
 local standings = {}
 
 local function read_standing(callback, text)
-  local flight, full, tat, probe, opened, window, good, bad, was_good, was_bad, delivered, first, last, failures, endpoint, reason =
-    string.match(text or NOTHING, ROW)
-  local row = {
-    flight = tonumber(flight), full = tonumber(full), tat = tonumber(tat), probe = tonumber(probe), opened = tonumber(opened),
-    window = tonumber(window), good = tonumber(good), bad = tonumber(bad), was_good = tonumber(was_good),
-    was_bad = tonumber(was_bad), delivered = tonumber(delivered), first = tonumber(first), last = tonumber(last),
-    failures = tonumber(failures), endpoint = endpoint, reason = reason,
-  }
+  local row = text and {struct.unpack(FORM, text)} or {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', ''}
   standings[callback] = row
   return row
 end
@@ -64,26 +58,25 @@ end
 
 local function save_standings()
   local fields = {}
-  for callback, r in pairs(standings) do
+  for callback, row in pairs(standings) do
     fields[#fields + 1] = callback
-    fields[#fields + 1] = string.format(FORM, r.flight, r.full, r.tat, r.probe, r.opened, r.window, r.good, r.bad, r.was_good,
-      r.was_bad, r.delivered, r.first, r.last, r.failures, r.endpoint, r.reason)
+    fields[#fields + 1] = struct.pack(FORM, unpack(row, 1, 16))
   end
   for i = 1, #fields, 1000 do redis.call('HSET', STANDING, unpack(fields, i, math.min(i + 999, #fields))) end
 end
 
 local function landed(tenant, callback) -- one less in flight
   local row = standing(callback)
-  row.flight = math.max(0, row.flight - 1)
-  if row.full == 1 then
-    row.full = 0
+  row[FLIGHT] = math.max(0, row[FLIGHT] - 1)
+  if row[FULL] == 1 then
+    row[FULL] = 0
     resume(tenant, callback)
   end
   return row
 end
 
 local function doubtful(row) -- it failed last time, or has never answered and is being tried
-  return row.failures > 0 or (row.delivered == 0 and row.flight > 0)
+  return row[FAILURES] > 0 or (row[DELIVERED] == 0 and row[FLIGHT] > 0)
 end
 
 -- Begins an attempt; an attempt that was begun before and whose end nobody knows is repeated under its own number and

@@ -15,42 +15,52 @@ local ended = {} -- entries by stream, likewise
 
 local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
 
+local function lower(hash, sums) -- one write for each: a write costs more than a look
+  for name, by in pairs(sums) do
+    if (redis.call('HGET', hash, name) or 0) + by <= 0 then
+      redis.call('HDEL', hash, name)
+    else
+      redis.call('HINCRBY', hash, name, by)
+    end
+  end
+end
+
 local function forget_failures(row, endpoint)
-  row.probe, row.opened, row.window, row.good, row.bad, row.was_good, row.was_bad = 0, 0, 0, 0, 0, 0, 0
-  row.first, row.last, row.failures, row.reason, row.endpoint = 0, 0, 0, '-', endpoint
+  row[PROBE], row[OPENED], row[WINDOW], row[GOOD], row[BAD], row[WAS_GOOD], row[WAS_BAD] = 0, 0, 0, 0, 0, 0, 0
+  row[FIRST], row[LAST], row[FAILURES], row[REASON], row[ENDPOINT] = 0, 0, 0, '', endpoint
 end
 
 local function turn_window(row)
   local half = WINDOW_MS / 2
-  if now - row.window < half and now >= row.window then return end
-  local fresh = now - row.window < WINDOW_MS and now >= row.window
-  row.was_good, row.was_bad = fresh and row.good or 0, fresh and row.bad or 0
-  row.good, row.bad, row.window = 0, 0, now
+  if now - row[WINDOW] < half and now >= row[WINDOW] then return end
+  local fresh = now - row[WINDOW] < WINDOW_MS and now >= row[WINDOW]
+  row[WAS_GOOD], row[WAS_BAD] = fresh and row[GOOD] or 0, fresh and row[BAD] or 0
+  row[GOOD], row[BAD], row[WINDOW] = 0, 0, now
 end
 
 local function succeeded(row, tenant, callback)
-  row.good, row.delivered, row.first, row.failures = row.good + 1, now, 0, 0
-  if row.probe > 0 then
-    row.probe, row.opened, row.bad, row.was_bad = 0, 0, 0, 0
+  row[GOOD], row[DELIVERED], row[FIRST], row[FAILURES] = row[GOOD] + 1, now, 0, 0
+  if row[PROBE] > 0 then
+    row[PROBE], row[OPENED], row[BAD], row[WAS_BAD] = 0, 0, 0, 0
     resume(tenant, callback)
   end
 end
 
 local function failed(row, tenant, callback, reason)
-  row.bad, row.last, row.failures, row.reason = row.bad + 1, now, row.failures + 1, reason ~= '' and reason or '-'
-  if row.first == 0 then row.first = now end
-  local bad, all = row.bad + row.was_bad, row.good + row.was_good + row.bad + row.was_bad
-  if row.probe == 0 and (all < LEAST_ATTEMPTS or bad < all * OPENS_AT) then return end
-  if row.probe == 0 then row.opened = now end
-  row.probe = now + OPEN_MS
+  row[BAD], row[LAST], row[FAILURES], row[REASON] = row[BAD] + 1, now, row[FAILURES] + 1, reason
+  if row[FIRST] == 0 then row[FIRST] = now end
+  local bad, all = row[BAD] + row[WAS_BAD], row[GOOD] + row[WAS_GOOD] + row[BAD] + row[WAS_BAD]
+  if row[PROBE] == 0 and (all < LEAST_ATTEMPTS or bad < all * OPENS_AT) then return end
+  if row[PROBE] == 0 then row[OPENED] = now end
+  row[PROBE] = now + OPEN_MS
   for _, lane in ipairs(LANES) do
-    redis.call('ZADD', PAUSED, 'XX', row.probe, lane .. ' ' .. tenant .. ' ' .. callback)
+    redis.call('ZADD', PAUSED, 'XX', row[PROBE], lane .. ' ' .. tenant .. ' ' .. callback)
   end
 end
 
 local function judge(row, tenant, callback, endpoint, says, reason)
-  if row.endpoint ~= endpoint then
-    if row.probe > 0 then resume(tenant, callback) end
+  if row[ENDPOINT] ~= endpoint then
+    if row[PROBE] > 0 then resume(tenant, callback) end
     forget_failures(row, endpoint)
   end
   turn_window(row)
@@ -121,13 +131,7 @@ for stream, entries in pairs(ended) do
   redis.call('XDEL', stream, unpack(entries))
 end
 for name, by in pairs(counts) do redis.call('HINCRBY', COUNTERS, name, by) end
-for tenant, by in pairs(tenants) do
-  if redis.call('HINCRBY', base .. 'backlog', tenant, by) <= 0 then redis.call('HDEL', base .. 'backlog', tenant) end
-end
-for callback, by in pairs(callbacks) do
-  if redis.call('HINCRBY', base .. 'callbacks:backlog', callback, by) <= 0 then
-    redis.call('HDEL', base .. 'callbacks:backlog', callback)
-  end
-end
+lower(base .. 'backlog', tenants)
+lower(base .. 'callbacks:backlog', callbacks)
 save_standings()
 return results

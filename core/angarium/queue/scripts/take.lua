@@ -26,27 +26,27 @@ local function room(lane, callback, row)
     most, interval, burst = string.match(redis.call('HGET', LIMITS, callback) or '', '^%d+ (%d+) (%d+) (%d+)$')
   end
   if lane == 'test' or tonumber(most or 0) == DRAINS then return budget end
-  local free = (tonumber(most) or MOST_IN_FLIGHT) - row.flight
+  local free = (tonumber(most) or MOST_IN_FLIGHT) - row[FLIGHT]
   if most == '0' then
-    row.full = 0 -- suspended: only new limits help
+    row[FULL] = 0 -- suspended: only new limits help
     return 0
   end
-  if row.probe > now and row.probe - now <= LONGEST_PAUSE_MS then return 0, row.probe end
-  if row.probe > 0 then
-    row.probe = now + PROBE_MS
+  if row[PROBE] > now and row[PROBE] - now <= LONGEST_PAUSE_MS then return 0, row[PROBE] end
+  if row[PROBE] > 0 then
+    row[PROBE] = now + PROBE_MS
     return 1
   end
   if free <= 0 then
-    row.full = 1
+    row[FULL] = 1
     return 0
   end
   if most and interval ~= '0' then
     interval, burst = tonumber(interval), tonumber(burst)
-    if row.tat < now_us or row.tat > now_us + (burst + 1) * interval then row.tat = now_us end
-    local tokens = math.floor((now_us + burst * interval - row.tat) / interval)
+    if row[TAT] < now_us or row[TAT] > now_us + (burst + 1) * interval then row[TAT] = now_us end
+    local tokens = math.floor((now_us + burst * interval - row[TAT]) / interval)
     if tokens < 1 then
       local some = math.max(1, math.floor(burst / 2))
-      return 0, math.ceil((row.tat - (burst - some) * interval) / 1000)
+      return 0, math.ceil((row[TAT] - (burst - some) * interval) / 1000)
     end
     free = math.min(free, tokens)
     row.interval = interval
@@ -72,7 +72,7 @@ local function serve(lane, number, tenant, callback, quota)
   end
   local doubt = doubtful(row)
   if doubt and doubts < 1 then return 0, true end
-  local most = math.min(quota, free, row.delivered == 0 and row.flight == 0 and 1 or free)
+  local most = math.min(quota, free, row[DELIVERED] == 0 and row[FLIGHT] == 0 and 1 or free)
   if doubt then most = math.min(most, doubts) end
   local line = base .. 'line:' .. lane .. ':' .. callback
   local tickets, got = redis.call('LPOP', line, most) or {}, 0
@@ -80,10 +80,10 @@ local function serve(lane, number, tenant, callback, quota)
     if take(lane, number, ticket, doubt) then got = got + 1 end
   end
   popped[lane] = (popped[lane] or 0) + #tickets
-  row.flight = row.flight + got
+  row[FLIGHT] = row[FLIGHT] + got
   if doubt then doubts = doubts - got end
-  if row.interval then row.tat = row.tat + got * row.interval end
-  if row.probe > 0 and lane ~= 'test' and got == 0 then row.probe = now end
+  if row.interval then row[TAT] = row[TAT] + got * row.interval end
+  if row[PROBE] > 0 and lane ~= 'test' and got == 0 then row[PROBE] = now end
   if #tickets < most or redis.call('EXISTS', line) == 0 then return got, false end
   free, wake = room(lane, callback, row)
   if free > 0 then return got, true end
