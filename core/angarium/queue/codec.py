@@ -120,8 +120,8 @@ def write_standing(standing: Standing) -> bytes:
 def read_standing(raw: bytes) -> Standing:
     """The inverse."""
     endpoint, reason, _ = raw[_NUMBERS.size :].decode().split("\0")
-    numbers = [int(number) for number in _NUMBERS.unpack_from(raw)]
-    return Standing(*numbers, endpoint=endpoint, reason=reason)  # type: ignore[misc]  # mypy can't count the star
+    numbers: list[Any] = [int(number) for number in _NUMBERS.unpack_from(raw)]
+    return Standing(*numbers, endpoint, reason)
 
 
 def pairs(reply: Any) -> dict[bytes, bytes]:
