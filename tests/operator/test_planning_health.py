@@ -78,6 +78,7 @@ def condition(world: World) -> tuple[str, str, str]:
         (CallbackHealth(delivered_ms=ms(-5), gone="another endpoint", gone_ms=ms(-9)), "Healthy", "Delivering"),
         (CallbackHealth(endpoint=TOKEN, delivered_ms=ms(-5), open_until_ms=ms(9)), "CircuitOpen", "CircuitOpen"),
         (CallbackHealth(endpoint=TOKEN, failures=9, open_until_ms=ms(-9)), "CircuitOpen", "CircuitOpen"),
+        (failing(1, delivered_ms=ms(1)), "Healthy", "Delivering"),
         (failing(119.9), "Failing", "Failing"),
         (failing(120), "Disabled", "AutoDisabled"),
         (failing(120, open_until_ms=ms(9)), "Disabled", "AutoDisabled"),
@@ -145,6 +146,8 @@ def test_what_is_said_of_a_circuit() -> None:
     world.pass_time(seconds=90)
     assert know(world, replace(opened, recent=41, recent_failed=39, failed_ms=ms(60), open_until_ms=ms(90))) == []
     assert know(world, CallbackHealth(endpoint=TOKEN, delivered_ms=ms(90))) == ["CircuitClosed"]
+    assert know(world, opened) == ["CircuitOpen"]
+    assert know(world, failing(0.1)) == ["CircuitClosed"]
     assert know(world, opened) == ["CircuitOpen"]
     world.change(callback(spec={"url": "https://elsewhere.example.com"}))
     assert world.settle() == ["CircuitClosed", "Programmed"]

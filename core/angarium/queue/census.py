@@ -145,7 +145,7 @@ def _merge(a: CallbackHealth | None, b: CallbackHealth) -> CallbackHealth:
     """The same callback in two shards: the later news counts, and only what is of the same endpoint is added up."""
     if a is None:
         return b
-    later, earlier = (a, b) if (a.failed_ms, a.delivered_ms) >= (b.failed_ms, b.delivered_ms) else (b, a)
+    later, earlier = sorted((a, b), key=lambda health: max(health.failed_ms, health.delivered_ms), reverse=True)
     same = later.endpoint == earlier.endpoint
     starts = [health.failing_since_ms for health in (later, earlier)[: 1 + same] if health.failing_since_ms]
     return replace(

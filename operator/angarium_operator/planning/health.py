@@ -83,10 +83,14 @@ def health_of(known: CallbackHealth, *, disabled: bool, now: datetime) -> Health
         return "Disabled"
     if known.open_until_ms:
         return "CircuitOpen"
-    long = known.failing_since_ms and now - time_of(known.failing_since_ms) >= FAILING_AFTER
-    if known.failures >= FAILING_ROW or (known.failures and long):
+    if _fails(known) and (known.failures >= FAILING_ROW or now >= time_of(known.failing_since_ms) + FAILING_AFTER):
         return "Failing"
     return "Healthy" if known.delivered_ms else "Unknown"
+
+
+def _fails(known: CallbackHealth) -> bool:
+    """Whether the last attempt did. Shards know of different ones: failures in one may be older than a delivery."""
+    return known.failures > 0 and known.failed_ms >= known.delivered_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ def _warning(known: CallbackHealth, end: _End) -> Announcement:
 
 def _next_look(known: CallbackHealth, health: Health) -> datetime | None:
     """When time alone makes it Failing."""
-    if health not in ("Healthy", "Unknown") or not known.failures:
+    if health not in ("Healthy", "Unknown") or not _fails(known):
         return None
     return time_of(known.failing_since_ms) + FAILING_AFTER + timedelta(seconds=1)
 

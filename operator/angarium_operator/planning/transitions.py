@@ -40,10 +40,10 @@ def _transition(old: Condition | None, new: Condition) -> Announcement | None:
 
 def _of_endpoint(old: Condition | None, new: Condition) -> Announcement | None:
     was, reason = (old.status, old.reason) if old is not None else ("Unknown", "")
+    if reason == "CircuitOpen" and new.reason not in (reason, *DISABLED):
+        return Announcement("Normal", "CircuitClosed", new.message)
     if new.status == "False":
         return None if new.reason == reason else Announcement("Warning", ENDPOINT_FAILS[new.reason], new.message)
     if reason in DISABLED:
         return Announcement("Normal", "EndpointEnabled", "what is sent goes out again")
-    if reason == "CircuitOpen":
-        return Announcement("Normal", "CircuitClosed", new.message)
     return Announcement("Normal", "EndpointRecovered", new.message) if new.status == "True" and was == "False" else None
