@@ -154,6 +154,12 @@ def test_what_is_said_of_a_circuit() -> None:
     assert world.status("callback", "warehouse").health == "Unknown"
 
 
+def test_a_circuit_that_ends_in_disabling_is_not_said_to_close() -> None:
+    world = settled()
+    know(world, failing(119, open_until_ms=ms(30)))
+    assert know(world, failing(120, open_until_ms=ms(30))) == ["AutoDisabled"]
+
+
 def test_a_moving_window_and_the_time_of_the_next_probe_rewrite_no_status() -> None:
     world = settled()
     opened = failing(0.1, recent=40, recent_failed=38, open_until_ms=ms(30))

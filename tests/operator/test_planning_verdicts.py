@@ -254,3 +254,17 @@ def test_a_secret_of_another_object_is_a_conflict() -> None:
     world = World(product())
     world.write("shop-angarium", {}, "another-uid", owner_names=(("Product", "other"),))
     assert world.settle() == ["SecretConflict"]
+
+
+def test_what_is_published_of_a_former_object_is_withdrawn_where_nothing_can_be_signed() -> None:
+    world = settled()
+    world.snapshot.put(callback(uid="another"))
+    assert world.plan("callback", "warehouse").withdraw
+
+
+def test_nothing_is_withdrawn_while_redis_is_away() -> None:
+    world = settled()
+    world.snapshot.remove(Key("product", "shop", "shop"))
+    assert world.plan("callback", "warehouse").withdraw
+    world.snapshot.stored = False
+    assert not world.plan("callback", "warehouse").withdraw
