@@ -268,3 +268,4 @@ def test_nothing_is_withdrawn_while_redis_is_away() -> None:
     assert world.plan("callback", "warehouse").withdraw
     world.snapshot.stored = False
     assert not world.plan("callback", "warehouse").withdraw
+    assert not world.plan("product", "shop").withdraw
