@@ -9,7 +9,8 @@ import hashlib
 from importlib.resources import files
 from typing import Any
 
-from angarium.link import Argument, Link, NoScript
+from angarium.errors import NoScript
+from angarium.link import Argument, Link
 
 
 class Script:

@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from angarium.identifiers import MAX_SHARDS
+from angarium.redis_url import RedisUrl, read_url
 from angarium.sealing import Sealer, SealError
 
 PREFIX = "ANGARIUM_"
@@ -27,18 +28,28 @@ class RedisSettings(BaseSettings):
 
     url: SecretStr = Field(
         default=SecretStr("redis://127.0.0.1:6379/0"),
-        description="redis://, rediss:// (TLS) or unix:// URL of Redis 7+ or Valkey 8+",
+        description="URL of Redis 7+ or Valkey 8+: redis://, rediss:// (TLS), unix://, redis+sentinel:// or "
+        "redis+cluster:// (rediss+… with TLS)",
     )
     timeout: float = Field(default=5.0, gt=0, le=60, description="seconds that one call may take in all")
     connect_timeout: float = Field(default=2.0, gt=0, le=60, description="seconds to connect")
     client_name: str = Field(default="angarium", pattern=r"^[!-~]{1,64}$", description="shown by CLIENT LIST")
 
+    confirm_replicas: int = Field(
+        default=1, ge=1, le=16, description="replicas that must confirm what is accepted under durability Replicated"
+    )
+    confirm_timeout: float = Field(default=1.0, gt=0, le=30, description="seconds that they are waited for")
+
     @field_validator("url")
     @classmethod
-    def _scheme(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must begin with redis://, rediss:// or unix://")
+    def _readable(cls, url: SecretStr) -> SecretStr:
+        read_url(url.get_secret_value())
         return url
+
+    @property
+    def where(self) -> RedisUrl:
+        """What the URL leads to."""
+        return read_url(self.url.get_secret_value())
 
 
 class Settings(BaseSettings):

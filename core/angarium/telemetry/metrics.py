@@ -12,6 +12,9 @@ DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BUILD = Gauge("angarium_build_info", "1, labelled with the version that runs", ["version"])
 BUILD.labels(__version__).set(1)
 REDIS_UP = Gauge("angarium_redis_up", "Whether the last exchange with Redis went well")
+REDIS_FAILOVERS = Counter(
+    "angarium_redis_failovers", "Failovers, restarts and replacements of Redis: each may lose its last writes", ["how"]
+)
 CONFIG_LAG = Gauge("angarium_config_revision_lag", "Revisions of the config that this pod has yet to apply")
 REJECTED_RECORDS = Gauge("angarium_config_rejected_records", "Config records that this pod could not read")
 LOOP_ERRORS = Counter("angarium_loop_errors_total", "Rounds of a maintenance loop that failed", ["loop"])
