@@ -1,6 +1,7 @@
 """Attempts at a callback's endpoint as deliverers begin and settle them: the queue itself writes the rows of health."""
 
 import contextlib
+import struct
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -65,8 +66,8 @@ class Attempts:
     async def age(self, hours: float) -> None:
         """Let the first of the failures have been so much earlier: nobody can wait for days."""
         key, first = self.queue.shards[0].callback_standing, (await self.known()).failing_since_ms
-        row = (await self.queue.link.call("HGET", key, self.record.id)).decode()
-        earlier = row.replace(str(first), str(first - int(hours * 3_600_000)))
+        row: bytes = await self.queue.link.call("HGET", key, self.record.id)
+        earlier = row.replace(struct.pack("<d", first), struct.pack("<d", first - hours * 3_600_000))
         await self.queue.link.call("HSET", key, self.record.id, earlier)
 
 
