@@ -1,16 +1,16 @@
 """Attempts at a callback's endpoint as deliverers begin and settle them: the queue itself writes the rows of health."""
 
 import contextlib
-import struct
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.cluster.operating import Stage
 
 from angarium.config import ConfigTail
 from angarium.notifications import Notification, Priority, Target
 from angarium.queue import CallbackHealth, Census, Consumer, Intake, Queue, Settlement, Started
+from angarium.queue.codec import read_standing, write_standing
 from angarium.records import CallbackRecord
 from angarium.retries import Move
 
@@ -65,10 +65,10 @@ class Attempts:
 
     async def age(self, hours: float) -> None:
         """Let the first of the failures have been so much earlier: nobody can wait for days."""
-        key, first = self.queue.shards[0].callback_standing, (await self.known()).failing_since_ms
-        row: bytes = await self.queue.link.call("HGET", key, self.record.id)
-        earlier = row.replace(struct.pack("<d", first), struct.pack("<d", first - hours * 3_600_000))
-        await self.queue.link.call("HSET", key, self.record.id, earlier)
+        key = self.queue.shards[0].callback_standing
+        known = read_standing(await self.queue.link.call("HGET", key, self.record.id))
+        earlier = replace(known, first_failure=known.first_failure - int(hours * 3_600_000))
+        await self.queue.link.call("HSET", key, self.record.id, write_standing(earlier))
 
 
 @contextlib.asynccontextmanager
