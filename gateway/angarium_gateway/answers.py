@@ -14,28 +14,33 @@ class Answer(web.StreamResponse):
 
     def __init__(self, status: int, body: bytes, fields: Mapping[str, str]) -> None:
         super().__init__(status=status, headers=fields)
-        self._whole = body
+        self._body_bytes = body
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Write all of it."""
         if self._keep_alive is None:
             self._keep_alive = request.keep_alive
-        if not self._keep_alive:
-            self.headers["Connection"] = "close"
-        elif request.version != HttpVersion11:
+        if self._keep_alive and request.version != HttpVersion11:
             self.headers["Connection"] = "keep-alive"
-        await request.writer.write(self._head() + (b"" if request.method == "HEAD" else self._whole))
+        await request.writer.write(self.head() if request.method == "HEAD" else self.whole())
         self._eof_sent = True
 
     async def write_eof(self, data: bytes = b"") -> None:
         """There is no more."""
 
-    def _head(self) -> bytes:
+    def whole(self) -> bytes:
+        """All that is sent."""
+        return self.head() + self._body_bytes
+
+    def head(self) -> bytes:
+        """What comes before the body."""
+        if self._keep_alive is False:
+            self.headers["Connection"] = "close"
         lines = [f"{name}: {value}\r\n" for name, value in self.headers.items()]
         fields = "".join(lines)
         if fields.count("\n") != len(lines) or fields.count("\r") != len(lines):
             raise ValueError("a header field has a line break in it")
         return (
             f"HTTP/1.1 {self.status} {self.reason}\r\n{fields}"
-            f"Content-Length: {len(self._whole)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
+            f"Content-Length: {len(self._body_bytes)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
         ).encode()

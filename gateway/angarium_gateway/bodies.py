@@ -10,10 +10,11 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from angarium_gateway.problems import BAD_REQUEST, MALFORMED, MEDIA_TYPE, SLOW, TOO_LARGE, Problem, invalid
 
@@ -31,11 +32,27 @@ async def read_body(request: web.Request, patience: float) -> bytes:
     length = request.content_length
     if length is not None and length > LARGEST:
         raise _too_large()
-    try:
+    with _unreadable_is_a_problem(patience):
         if request.content.is_eof():
-            return await request.read()
+            return whole(request.content)
         async with asyncio.timeout(patience):
             return await request.read()
+
+
+async def read_short(content: StreamReader, patience: float) -> bytes:
+    """The same of a body that is known to be small, when the connection has nothing else to read it with."""
+    if content.is_eof():
+        return whole(content)
+    with _unreadable_is_a_problem(patience):
+        async with asyncio.timeout(patience):
+            await content.wait_eof()
+        return whole(content)
+
+
+@contextmanager
+def _unreadable_is_a_problem(patience: float) -> Iterator[None]:
+    try:
+        yield
     except web.HTTPRequestEntityTooLarge as error:
         raise _too_large() from error
     except (ConnectionError, web.RequestPayloadError) as error:  # the caller has gone, or it can't be decompressed
@@ -43,6 +60,14 @@ async def read_body(request: web.Request, patience: float) -> bytes:
     except TimeoutError as error:
         detail = f"the body must arrive within {patience:g} s"
         raise Problem(SLOW, detail, headers={"Connection": "close"}) from error
+
+
+def whole(content: StreamReader) -> bytes:
+    """A body that has arrived, without waiting; raises a Problem where it is too large."""
+    body = content.read_nowait()
+    if len(body) > LARGEST:  # it came in chunks, or compressed
+        raise _too_large()
+    return body
 
 
 def _too_large() -> Problem:

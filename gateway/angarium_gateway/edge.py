@@ -2,8 +2,6 @@
 
 One middleware, since each costs; it catches what the router refuses as well. Nothing that an exception says gets out:
 what is not a Problem becomes a 500 with the request's id, which the log has too.
-
-Most requests are of one route, and finding it costs aiohttp as much as all that is done here: they don't ask it.
 """
 
 import itertools
@@ -11,7 +9,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 
 from aiohttp import web
@@ -43,80 +41,81 @@ _numbers = itertools.count(1)
 ACCEPTS = "POST /v1/notifications"  # the one route whose refusals are rejected notifications
 
 Serve = Callable[[web.Request, Caller], Awaitable[Answer]]
-Accept = Callable[[web.Application, web.Request, Caller], Awaitable[Answer]]
-General = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def guarded(serve: Serve, *, needs_storage: bool) -> Handler:
     """For callers with a key, as often as their tenant may ask; and while storage is there, where it is needed."""
 
     async def handler(request: web.Request) -> Answer:
-        return await serve(request, _admit(request.app, request, needs_storage=needs_storage))
+        caller, fields = admit(request.app, request.headers)
+        if fields:
+            request[FIELDS] = fields
+        if needs_storage:
+            request.app[VITALS].require_storage()
+        return await serve(request, caller)
 
     return handler
 
 
-def _admit(app: web.Application, request: web.Request, *, needs_storage: bool) -> Caller:
+def admit(app: web.Application, headers: Mapping[str, str]) -> tuple[Caller, dict[str, str]]:
+    """Who asks, and the fields that tell how often it may; raises a Problem."""
     if not app[TAIL].epoch:  # else a caller would be told that its key is wrong
         raise Problem(UNCONFIGURED, "the operator has not published any yet", headers={"Retry-After": "5"})
-    caller = authenticate(app[DIRECTORY], request.headers)
-    if fields := app[LIMITS].admit(caller.tenant):
-        request[FIELDS] = fields
-    if needs_storage:
-        app[VITALS].require_storage()
-    return caller
-
-
-def shortcut(app: web.Application, accept: Accept, general: General) -> General:
-    """`general`, but for what is plainly ACCEPTS: that goes to the same `accept` without router and middleware."""
-
-    async def admitted(request: web.Request) -> Answer:
-        return await accept(app, request, _admit(app, request, needs_storage=True))
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        if request.raw_path != "/v1/notifications" or request.method != "POST" or "Expect" in request.headers:
-            return await general(request)
-        return await _around(app, ACCEPTS, request, admitted)
-
-    return handle
+    caller = authenticate(app[DIRECTORY], headers)
+    return caller, app[LIMITS].admit(caller.tenant)
 
 
 @web.middleware
 async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The one middleware."""
-    return await _around(request.app, _route(request), request, handler)
-
-
-async def _around(app: web.Application, route: str, request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
-    request_id = _request_id(request.headers.get("X-Request-Id"))
+    name, route = request_id(request.headers), _route(request)
     try:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem and the log the rest
-        problem = _problem(error, request, request_id)
-        response = problem.response(request_id)
-        if route == ACCEPTS:
-            _rejected(problem.kind.reason).inc()
+        response = failed(error, route, name, request)
+    finish(request.app, route, name, response, request.get(FIELDS), began)
+    return response
+
+
+def failed(error: Exception, route: str, name: str, request: web.BaseRequest | None = None) -> Answer:
+    """The answer to what went wrong in a request of that name."""
+    problem = _problem(error, route, name, request)
+    if route == ACCEPTS:
+        _rejected(problem.kind.reason).inc()
+    return problem.response(name)
+
+
+def finish(
+    app: web.Application,
+    route: str,
+    name: str,
+    response: web.StreamResponse,
+    fields: Mapping[str, str] | None,
+    began: float,
+) -> None:
+    """What every answer gets, and its count."""
     headers = response.headers
-    headers["X-Request-Id"] = request_id
+    headers["X-Request-Id"] = name
     headers["Server"] = "angarium"
     headers["X-Content-Type-Options"] = "nosniff"
-    if fields := request.get(FIELDS):
+    if fields:
         headers.update(fields)
     if app[STOP].is_set() or headers.get("Connection") == "close":
         response.force_close()
     _answered(route, response.status).inc()
     _duration(route).observe(time.perf_counter() - began)
-    return response
 
 
-def _request_id(given: str | None) -> str:
+def request_id(headers: Mapping[str, str]) -> str:
+    """The name of a request: its caller's, if that can be written, or one of ours."""
+    given = headers.get("X-Request-Id")
     if given is not None and _SANE_ID.fullmatch(given):
         return given
     return f"{_FORE}{next(_numbers):08x}"
 
 
-def _problem(error: Exception, request: web.Request, request_id: str) -> Problem:
+def _problem(error: Exception, route: str, name: str, request: web.BaseRequest | None) -> Problem:
     match error:
         case Problem():
             return error
@@ -125,17 +124,22 @@ def _problem(error: Exception, request: web.Request, request_id: str) -> Problem
         case StorageFull():
             return full()
         case web.HTTPMethodNotAllowed():
-            return Problem(METHOD, _unchangeable(request), headers={"Allow": ", ".join(sorted(error.allowed_methods))})
+            return Problem(
+                METHOD,
+                _unchangeable(request) if request else "",
+                headers={"Allow": ", ".join(sorted(error.allowed_methods))},
+            )
         case web.HTTPNotFound():
             return Problem(NOT_FOUND, "there is nothing at this path; see /openapi.json")
         case web.HTTPException() if error.status < 500:
             return Problem(BY_STATUS.get(error.status, BAD_REQUEST))
         case _:
-            log.error("a request failed", exc_info=error, extra={"request": request_id, "path": request.path[:200]})
+            path = request.path[:200] if request else route
+            log.error("a request failed", exc_info=error, extra={"request": name, "path": path})
             return Problem(INTERNAL, "it was logged under this requestId")
 
 
-def _unchangeable(request: web.Request) -> str:
+def _unchangeable(request: web.BaseRequest) -> str:
     about_one = request.path.startswith("/v1/notifications/") and request.method in {"PUT", "PATCH", "DELETE"}
     return "a notification can't be changed or deleted" if about_one else ""
 

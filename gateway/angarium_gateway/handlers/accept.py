@@ -1,5 +1,6 @@
 """POST /v1/notifications: validated, routed and stored before it is answered. The hot path."""
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 from aiohttp import web
@@ -20,16 +21,16 @@ from angarium_gateway.requests import read_notification
 
 
 async def accept(request: web.Request, caller: Caller) -> Answer:
-    """By way of the router."""
-    return await accept_for(request.app, request, caller)
-
-
-async def accept_for(app: web.Application, request: web.Request, caller: Caller) -> Answer:
     """Answer 202 once Redis has it all."""
-    app[VITALS].require_room()
+    request.app[VITALS].require_room()
     require_json(request)
-    body = await read_body(request, app[SETTINGS].gateway_body_timeout)
-    once = idempotency(request.headers.get("Idempotency-Key"), body)
+    body = await read_body(request, request.app[SETTINGS].gateway_body_timeout)
+    return await accept_body(request.app, caller, request.headers, body)
+
+
+async def accept_body(app: web.Application, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
+    """The same of a request that has been read."""
+    once = idempotency(headers.get("Idempotency-Key"), body)
     notification = _compose(app, caller, body, once)
     if once:
         app[IN_PROGRESS].begin(caller.tenant.id, once.key)
