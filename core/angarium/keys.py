@@ -109,7 +109,7 @@ class ShardKeys:
         return f"{self._base}t:{notification}"
 
     def idempotency(self, tenant: str, digest: str) -> str:
-        """STRING `<notification> <fingerprint>`, for 24 hours."""
+        """STRING `<notification> <fingerprint>`, for 24 hours; `~` before it where shards agreed on it (queue/intake.py)."""
         return f"{self._base}i:{tenant}:{digest}"
 
     def index(self, tenant: str) -> str:
@@ -145,6 +145,11 @@ class ConfigKeys:
     def changes(self) -> str:
         """STREAM of changes: key, revision, epoch; its last 10,000 or so."""
         return f"{self._base}changes"
+
+    @cached_property
+    def shards(self) -> str:
+        """HASH number of shards → when a gateway that writes into so many last lived (ms)."""
+        return f"{self._base}shards"
 
     @cached_property
     def beats(self) -> str:

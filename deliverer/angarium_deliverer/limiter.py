@@ -25,26 +25,34 @@ class Limiter:
 
     def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
         self._queue, self._upkeep = queue, upkeep
-        self._known: dict[str, Limit] = {}  # by key of the record
+        self._known: dict[str, Record] = {}  # by key
         self._untold: dict[str, Limit] = {}  # by name
         self._changed = asyncio.Event()
         self._all_at = 0.0
+        self._told_to: tuple[object, int] = ((), 0)  # shards, and over how many a tenant's share is divided
 
     def follow(self, tail: ConfigTail) -> None:
         """Hear of changes."""
         tail.listen(self._hear)
 
+    def tell_again(self) -> None:
+        """There are other shards, or a tenant is spread over more or fewer."""
+        self._changed.set()
+
     def _hear(self, changes: Mapping[str, Record | None]) -> None:
         for key, record in changes.items():
-            before = self._known.pop(key, None)
-            now = limit_of(record, self._queue.spread) if record else None
+            was = self._known.pop(key, None)
+            before, now = self._limit(was), self._limit(record)
             if before and (now is None or now.name != before.name):
                 self._untold[before.name] = Limit(before.name, before.tenant, before.revision, before.tenant and DRAINS)
-            if now:
-                self._known[key] = now
+            if record and now:
+                self._known[key] = record
                 if now.text or (before and before.text):
                     self._untold[now.name] = now
         self._changed.set()
+
+    def _limit(self, record: Record | None) -> Limit | None:
+        return limit_of(record, self._queue.spread) if record else None
 
     async def step(self) -> float:
         """Tell, then wait until there is something to tell."""
@@ -57,10 +65,6 @@ class Limiter:
     async def tell(self) -> None:
         """Tell what is new; now and then everything."""
         self._changed.clear()
-        now = asyncio.get_running_loop().time()
-        if not self._all_at or now - self._all_at > REPEAT:
-            await self._tell_all()
-            self._all_at = now
         told, self._untold = self._untold, {}
         try:
             for keys in self._queue.shards:
@@ -68,10 +72,14 @@ class Limiter:
         except BaseException:
             self._untold = told | self._untold
             raise
+        now, shards = asyncio.get_running_loop().time(), (self._queue.shards, self._queue.spread)
+        if not self._all_at or now - self._all_at > REPEAT or shards != self._told_to:
+            await self._tell_all()
+            self._all_at, self._told_to = now, shards
 
     async def _tell_all(self) -> None:
         """What differs from the defaults, and what a shard believes of others."""
-        by_name = {limit.name: limit for limit in self._known.values()}
+        by_name = {limit.name: limit for limit in map(self._limit, self._known.values()) if limit}
         told = {name: limit for name, limit in by_name.items() if limit.text}
         for keys in self._queue.shards:
             stale = await self._upkeep.limited(keys) - told.keys()

@@ -10,7 +10,7 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
-from angarium.queue import Consumer, Queue, Upkeep
+from angarium.queue import Consumer, Layout, Queue, Upkeep
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.dialer import Dialer
@@ -42,6 +42,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         promoter = Promoter(queue, upkeep)
         limiter = Limiter(queue, upkeep)
         limiter.follow(tail)
+        layout = Layout(queue, changed=limiter.tell_again)
         store = ConfigStore(queue.link)
         relay = Relay(consumer, directory, tail, store, Webhook(dialer), promoter, settings.deliverer_slots)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
@@ -50,21 +51,30 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         sampler = Sampler(queue, tail)
         _install(probes, queue, tail, relay, stop)
         async with running(
-            forever("config", tail.run), forever("beat", presence.run), forever("link", sampler.watch_link)
+            forever("config", tail.run),
+            forever("beat", presence.run),
+            forever("link", sampler.watch_link),
+            forever("shards", layout.step),
         ):
-            if await _first(tail.loaded.wait(), stop.wait()):
+            if await _first(_read(tail, layout), stop.wait()):
                 async with running(
                     forever("read", _reading(limiter, recoverer, relay)),
                     forever("limit", limiter.step),
                     forever("promote", promoter.step),
                     forever("recover", recoverer.step),
-                    forever("expire", Janitor(queue, upkeep).step),
+                    forever("expire", Janitor(queue, upkeep, layout).step),
                     forever("sample", sampler.step),
                 ):
                     if ready:
                         ready.set()
                     await stop.wait()
                 await _leave(relay, consumer, presence, settings.drain_seconds)
+
+
+async def _read(tail: ConfigTail, layout: Layout) -> None:
+    """Until config and shards are known."""
+    await tail.loaded.wait()
+    await layout.known.wait()
 
 
 def _reading(limiter: Limiter, recoverer: Recoverer, relay: Relay) -> Any:

@@ -10,7 +10,7 @@ from aiohttp import web
 from angarium.config import ConfigTail, Presence
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
-from angarium.queue import Intake, Ledger, Queue
+from angarium.queue import Intake, Layout, Ledger, Queue
 from angarium.telemetry.probes import Probes
 from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
@@ -50,10 +50,11 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         presence = Presence(queue.link, "gateway", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         vitals = Vitals(queue, tail, settings.gateway_memory_limit)
-        app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue), Ledger(queue), vitals
+        app[keys.LAYOUT] = layout = Layout(queue, writes=True)
+        app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue, layout), Ledger(queue), vitals
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
-        async with _running(tail=tail.run, presence=presence.run, vitals=vitals.step):
+        async with _running(shards=layout.step, tail=tail.run, presence=presence.run, vitals=vitals.step):
             yield
         with contextlib.suppress(StorageUnavailable):  # then the others find out by our silence
             await presence.leave()
@@ -64,6 +65,7 @@ def _readiness(app: web.Application, queue: Queue) -> None:
     checks = app[keys.PROBES].ready
     checks["redis"] = lambda: None if queue.link.up else "it does not answer"
     checks["config"] = lambda: None if tail.loaded.is_set() else "it has not been read yet"
+    checks["shards"] = lambda: None if app[keys.LAYOUT].known.is_set() else "it is not known yet which are in use"
     checks["draining"] = lambda: "this pod is going away" if stop.is_set() else None
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from aiohttp import web
 
 from angarium.config import ConfigTail
-from angarium.queue import Intake, Ledger
+from angarium.queue import Intake, Layout, Ledger
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
@@ -19,6 +19,7 @@ PROBES = web.AppKey("PROBES", Probes)
 STOP = web.AppKey("STOP", asyncio.Event)  # set once this pod is going away
 TAIL = web.AppKey("TAIL", ConfigTail)
 DIRECTORY = web.AppKey("DIRECTORY", Directory)
+LAYOUT = web.AppKey("LAYOUT", Layout)
 INTAKE = web.AppKey("INTAKE", Intake)
 LEDGER = web.AppKey("LEDGER", Ledger)
 VITALS = web.AppKey("VITALS", Vitals)

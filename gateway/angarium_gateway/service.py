@@ -24,6 +24,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, ready: asyncio.Eve
         log.info("listening", extra={"host": host, "port": port})
         if ready:
             await _either(app[keys.TAIL].loaded, stop)
+            await _either(app[keys.LAYOUT].known, stop)
             ready.set()
         await stop.wait()
         log.info("draining", extra={"seconds": settings.gateway_drain_delay})

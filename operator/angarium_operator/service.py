@@ -7,7 +7,7 @@ from typing import Any
 
 from angarium.config import ConfigStore
 from angarium.loops import forever
-from angarium.queue import Census, Queue
+from angarium.queue import Census, Layout, Queue
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
@@ -43,6 +43,7 @@ class Operator:
         kinds, namespaces = watched_kinds(everywhere=not settings.watch_namespaces), settings.watch_namespaces
         snapshot = Snapshot(policy_of(settings))
         census = Census(queue)
+        self._layout = Layout(queue)
         self._settings, self._probes = settings, probes
         self._api, self._kinds = api, kinds
         self._reconciler = Reconciler(snapshot)
@@ -101,6 +102,7 @@ class Operator:
                 for _ in range(self._settings.reconcilers)
             ),
             forever("plane", self._observer.watch_plane),
+            forever("shards", self._layout.step),
             forever("health", self._observer.watch_health),
             forever("resync", partial(self._resync.run, self._settings.resync_seconds)),
             forever("vigil", self._vigil.run),

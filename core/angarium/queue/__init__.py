@@ -10,6 +10,7 @@ A *ticket* stands for a delivery wherever it waits: `<notification> <index> <ten
 from angarium.queue.census import Backlog, CallbackHealth, Census
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
+from angarium.queue.layout import Layout
 from angarium.queue.ledger import Filters, InvalidCursor, Ledger, Page
 from angarium.queue.queue import Queue
 from angarium.queue.upkeep import Limit, Promotion, Upkeep
@@ -27,6 +28,7 @@ __all__ = [
     "IdempotencyConflict",
     "Intake",
     "InvalidCursor",
+    "Layout",
     "Ledger",
     "Limit",
     "Page",

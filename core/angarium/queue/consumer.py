@@ -100,9 +100,7 @@ class Consumer:
         self._block = block
         self._blocking = Link(queue.redis, timeout=block + queue.redis.timeout)
         self._first = 0  # the shard that is asked first: each in turn
-        self._settling = {
-            keys: Batcher[Settlement, list[Any]](partial(self._settle, keys), LARGEST_BATCH) for keys in queue.shards
-        }
+        self._settling: dict[ShardKeys, Batcher[Settlement, list[Any]]] = {}
 
     async def __aenter__(self) -> "Consumer":
         await self._blocking.__aenter__()
@@ -115,7 +113,7 @@ class Consumer:
         """Begin attempts of up to `free` ready deliveries, without waiting; `doubtful` of them at most go to callbacks
         that failed last time or have never answered, and tenants in `skipped` get none."""
         found = Taken([], False)
-        doubts, self._first = free if doubtful is None else doubtful, (self._first + 1) % self._queue.count
+        doubts, self._first = free if doubtful is None else doubtful, (self._first + 1) % len(self._queue.shards)
         for keys in (*self._queue.shards[self._first :], *self._queue.shards[: self._first]):
             left = free - len(found.started)
             if left <= 0:
@@ -170,8 +168,13 @@ class Consumer:
 
     async def settle(self, settlement: Settlement) -> float | None:
         """End an attempt; epoch seconds at which the next is due (0 for none), or None: another had taken it over."""
-        answer = await self._settling[settlement.started.entry.keys].submit(settlement)
+        answer = await self._batcher(settlement.started.entry.keys).submit(settlement)
         return answer[1] / 1000 if answer[0] == b"settled" else 0.0 if answer[0] == b"again" else None
+
+    def _batcher(self, keys: ShardKeys) -> Batcher[Settlement, list[Any]]:
+        if keys not in self._settling:
+            self._settling[keys] = Batcher(partial(self._settle, keys), LARGEST_BATCH)
+        return self._settling[keys]
 
     async def _settle(self, keys: ShardKeys, batch: list[Settlement]) -> list[Any]:
         arguments: list[Argument] = [GROUP]

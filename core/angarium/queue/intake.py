@@ -1,16 +1,21 @@
 """Accepting: a notification is stored with all its deliveries by one script, or not at all."""
 
 import hashlib
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
-from angarium.identifiers import notification_id
+from angarium.errors import StorageUnavailable
+from angarium.identifiers import created_ms, notification_id
+from angarium.keys import ShardKeys
 from angarium.notifications import Notification
 from angarium.queue.codec import write_doc
+from angarium.queue.layout import Layout
 from angarium.queue.queue import Queue, script
 
 ENQUEUE = script("enqueue")
 REDRIVE = script("redrive")
 IDEMPOTENCY_S = 24 * 3600
+AGREED = "~"  # before the id that a key stands for: agreed on between shards, and not necessarily stored yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,9 @@ class BacklogFull(Exception):
 class Intake:
     """What the gateway writes."""
 
-    def __init__(self, queue: Queue) -> None:
-        self._queue = queue
+    def __init__(self, queue: Queue, layout: Layout | None = None) -> None:
+        """`layout`: where the number of shards may change; then nothing is accepted before it is known."""
+        self._queue, self._layout = queue, layout
 
     def new_id(self, tenant: str, idempotency: Idempotency | None, now_ms: int) -> str:
         """An id in the shard where the tenant's notification of this key belongs."""
@@ -58,18 +64,55 @@ class Intake:
         backlog_quota: int | None = None,
     ) -> Accepted:
         """Store it; raises IdempotencyConflict, BacklogFull, StorageFull, StorageUnavailable."""
+        if self._layout and not self._layout.known.is_set():
+            raise StorageUnavailable("it is not known yet which shards are in use")
+        homes = self._homes(notification, idempotency)
+        if idempotency and len(homes) > 1:
+            said = await self._agree(homes, notification, idempotency)
+        else:
+            accepted = await self._store(notification, idempotency, backlog_quota)
+            if not accepted.replay:
+                return accepted
+            said = accepted.id
+        return await self._kept(said, notification, backlog_quota)
+
+    def _homes(self, notification: Notification, idempotency: Idempotency | None) -> list[ShardKeys]:
+        if idempotency is None or len(self._queue.counts) == 1:
+            return []
+        return self._queue.homes(notification.tenant, idempotency.key.encode())
+
+    async def _agree(self, homes: list[ShardKeys], notification: Notification, idempotency: Idempotency) -> str:
+        """The id of the key's notification, the same in all its homes: who comes first says it, the others take it."""
+        said = AGREED + notification.id
+        for keys in homes:
+            name, value = _key(keys, notification, idempotency), f"{said} {idempotency.fingerprint}"
+            known = await self._queue.link.call("SET", name, value, "NX", "GET", "EX", IDEMPOTENCY_S)
+            said, fingerprint = (known.decode("ascii") if known else value).split(" ")
+            if fingerprint != idempotency.fingerprint:
+                raise IdempotencyConflict
+        return said
+
+    async def _kept(self, said: str, notification: Notification, backlog_quota: int | None) -> Accepted:
+        """Under the id that the key stands for. Where one is agreed on, whoever asks makes sure that it is stored too;
+        unless it may have been finished and forgotten since."""
+        id_ = said.removeprefix(AGREED)
+        fresh = time.time() * 1000 < created_ms(id_) + notification.retention_s * 1000
+        if said != id_ and (fresh or id_ == notification.id):
+            await self._store(replace(notification, id=id_), None, backlog_quota)
+        return Accepted(id_, replay=id_ != notification.id)
+
+    async def _store(
+        self, notification: Notification, idempotency: Idempotency | None, backlog_quota: int | None
+    ) -> Accepted:
         keys = self._queue.keys_of(notification.id)
         stored_at = keys.notification(notification.id)
-        key = fingerprint = ""
-        if idempotency:
-            key = keys.idempotency(notification.tenant, hashlib.sha256(idempotency.key.encode()).hexdigest()[:40])
-            fingerprint = idempotency.fingerprint
+        key = _key(keys, notification, idempotency) if idempotency else ""
         answer, *rest = await ENQUEUE.run(
             self._queue.link,
             [stored_at, key or stored_at],
             [notification.id, write_doc(notification), notification.body, notification.tenant, notification.lane,
-             notification.due_ms, fingerprint, IDEMPOTENCY_S, backlog_quota or 0, notification.retention_s,
-             *[target.id for target in notification.targets]],
+             notification.due_ms, idempotency.fingerprint if idempotency else "", IDEMPOTENCY_S, backlog_quota or 0,
+             notification.retention_s, *[target.id for target in notification.targets]],
         )  # fmt: skip
         match answer:
             case b"stored":
@@ -94,3 +137,7 @@ class Intake:
             [notification.id, notification.tenant, notification.priority.value, entry, *pairs],
         )
         return [answer.decode("ascii") for answer in answers]
+
+
+def _key(keys: ShardKeys, notification: Notification, idempotency: Idempotency) -> str:
+    return keys.idempotency(notification.tenant, hashlib.sha256(idempotency.key.encode()).hexdigest()[:40])

@@ -1,7 +1,8 @@
 """What intake, ledger, consumer and census share: the connection and the shards' keys."""
 
 import hashlib
-from functools import cached_property, lru_cache
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
 from angarium.errors import StorageRefused
@@ -18,11 +19,15 @@ class Queue:
     """`async with Queue(settings.redis, settings.shards) as queue:`"""
 
     def __init__(self, redis: RedisSettings, shards: int = 1, prefix: str = "ang") -> None:
+        """`shards`: how many this process writes new notifications into; it reads more where others do (layout.py)."""
         self.redis = redis
         self.link = Link(redis)
-        self.shards = tuple(ShardKeys(shard, prefix) for shard in range(shards))
-        self._beyond: dict[int, ShardKeys] = {}
         self.prefix = prefix
+        self.count = shards
+        self.shards = tuple(ShardKeys(shard, prefix) for shard in range(shards))
+        self.counts: tuple[int, ...] = (shards,)  # by which a key of the last day may have got its shard, ascending
+        self.spread = min(TENANT_SPREAD, shards)  # over how many shards a tenant's notifications are spread at most
+        self._beyond: dict[int, ShardKeys] = {}
 
     async def __aenter__(self) -> "Queue":
         await self.link.__aenter__()
@@ -31,27 +36,38 @@ class Queue:
     async def __aexit__(self, *_: object) -> None:
         await self.link.__aexit__()
 
-    @cached_property
-    def count(self) -> int:
-        """How many shards new notifications go to."""
-        return len(self.shards)
+    def follow(self, said: Collection[int], recent: Collection[int]) -> bool:
+        """Read what any gateway writes: `said` are the numbers of shards that are in use, `recent` of the last day.
 
-    def shard_for(self, tenant: str, key: bytes) -> int:
+        Whether other shards are read now, or a tenant is spread over more or fewer.
+        """
+        before = self.shards, self.spread
+        numbers = {*said, self.count}
+        most = max(numbers)
+        if most != len(self.shards):
+            self.shards = tuple(self._keys(shard) for shard in range(most))
+        self.counts = tuple(sorted({*recent, self.count}))
+        self.spread = min(most, sum(min(TENANT_SPREAD, number) for number in numbers))
+        return before != (self.shards, self.spread)
+
+    def shard_for(self, tenant: str, key: bytes, count: int | None = None) -> int:
         """The shard for a tenant's notification: the same key, the same shard; a tenant's are spread over a few."""
-        if self.count == 1:
+        count = count or self.count
+        if count == 1:
             return 0
-        own = int.from_bytes(hashlib.blake2b(key, digest_size=2).digest(), "big") % self.spread
-        return _pick(tenant, own, self.count)
+        own = int.from_bytes(hashlib.blake2b(key, digest_size=2).digest(), "big") % min(TENANT_SPREAD, count)
+        return _pick(tenant, own, count)
 
-    @property
-    def spread(self) -> int:
-        """Over how many shards a tenant's notifications are spread."""
-        return min(TENANT_SPREAD, self.count)
+    def homes(self, tenant: str, key: bytes) -> list[ShardKeys]:
+        """The shards where gateways look for a key, in an order that is the same everywhere; mostly one."""
+        return [self._keys(shard) for shard in sorted({self.shard_for(tenant, key, count) for count in self.counts})]
 
     def keys_of(self, notification: str) -> ShardKeys:
-        """The keys of the shard that an id names, also of one beyond today's count; raises InvalidIdentifier."""
-        shard = shard_of(notification)
-        if shard < self.count:
+        """The keys of the shard that an id names, also of one beyond those that are read; raises InvalidIdentifier."""
+        return self._keys(shard_of(notification))
+
+    def _keys(self, shard: int) -> ShardKeys:
+        if shard < len(self.shards):
             return self.shards[shard]
         return self._beyond.setdefault(shard, ShardKeys(shard, self.prefix))
 
