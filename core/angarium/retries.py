@@ -47,10 +47,13 @@ class Decision:
     delay: float = 0.0
 
 
+DELIVERED = Decision(Move.DELIVERED)
+
+
 def decide(outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | None = None) -> Decision:
     """Settle the `attempt`-th try (from 1). `jitter` in 0..1 is drawn when not given."""
     if outcome.result is Result.DELIVERED:
-        return Decision(Move.DELIVERED)
+        return DELIVERED
     if outcome.result is Result.PERMANENT:
         return Decision(Move.REFUSED, outcome.reason)
     if attempt >= policy.attempts:

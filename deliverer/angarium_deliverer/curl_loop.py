@@ -1,10 +1,11 @@
 """libcurl driven by the event loop: its multi-socket interface on a selector of its own, and one timer.
 
 The selector is itself a file that the event loop watches (an epoll in an epoll). libcurl asks for a socket at each
-request and forgets it at each answer; with add_reader and remove_reader on uvloop that is six system calls, here two.
-pycurl's AsyncCurlMulti has those costs, sets two timers for each request (together a fifth more CPU for a delivery:
-tests/benchmarks/clients.py), and leaves a cancelled handle in use until a later tick, when it may long be sending
-something else. Works on uvloop and on asyncio's selector loop.
+request and forgets it at each answer; with add_reader and remove_reader on uvloop that is six system calls, with a
+selector two, and here none: a socket stays registered while its connection idles, until it has something to say that
+nobody asked for. pycurl's AsyncCurlMulti has those costs, sets two timers for each request (together a fifth more CPU
+for a delivery: tests/benchmarks/clients.py), and leaves a cancelled handle in use until a later tick, when it may long
+be sending something else. Works on uvloop and on asyncio's selector loop.
 """
 
 import asyncio
@@ -13,8 +14,6 @@ from typing import Any
 
 import pycurl
 
-# libcurl keeps this many idle connections; beyond it the one that has been idle longest is closed.
-IDLE_CONNECTIONS = 1024
 OK = 0
 
 _EVENTS = {
@@ -28,38 +27,46 @@ _ACTIONS = {
     selectors.EVENT_READ | selectors.EVENT_WRITE: pycurl.CSELECT_IN | pycurl.CSELECT_OUT,
 }
 
+Ended = tuple[int, str]  # libcurl's error number (0: none) and its message
+
 
 class CurlLoop:
-    """One pool of connections. Belongs to one event loop; nothing here is safe to call from another thread."""
+    """One pool of connections. Belongs to one event loop; nothing here is safe to call from another thread.
 
-    def __init__(self) -> None:
+    `idle_connections`: libcurl keeps this many; beyond it the one that has been idle longest is closed.
+    """
+
+    def __init__(self, idle_connections: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._selector = selectors.DefaultSelector()
-        self._watched: set[int] = set()
-        self._waiting: dict[Any, asyncio.Future[tuple[int, str]]] = {}
+        self._registered: dict[int, int] = {}  # sockets that the selector knows, and for which events
+        self._wanted: set[int] = set()  # those of them that libcurl waits for just now
+        self._waiting: dict[Any, asyncio.Future[Ended]] = {}
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._kick: asyncio.Handle | None = None
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_deadline)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, IDLE_CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, idle_connections)
         self._loop.add_reader(self._selector, self._on_ready)
 
-    async def perform(self, curl: Any) -> tuple[int, str]:
-        """Run one transfer to its end: libcurl's error number (0: none) and its message.
-
-        When this returns, or is cancelled, the handle is free again.
-        """
-        ended: asyncio.Future[tuple[int, str]] = self._loop.create_future()
+    def start(self, curl: Any) -> asyncio.Future[Ended]:
+        """Run one transfer; once the result is there the handle is free again. Who cancels it calls `stop`."""
+        ended: asyncio.Future[Ended] = self._loop.create_future()
         self._multi.add_handle(curl)
         self._waiting[curl] = ended
-        try:
-            return await ended
-        finally:
-            self._waiting.pop(curl, None)
-            if not self._multi.closed:
-                self._multi.remove_handle(curl)
+        return ended
+
+    def stop(self, curl: Any) -> None:
+        """Cut a transfer short, if it is still going on: its connection is closed, its handle is free."""
+        if self._waiting.pop(curl, None) is not None:
+            self._multi.remove_handle(curl)
+
+    def opened(self, fd: int) -> None:
+        """There is a new socket. What was known of the number was another one's, which libcurl has closed since."""
+        if fd in self._registered:
+            self._unregister(fd)
 
     def close(self) -> None:
         """Cancel what is under way and close all connections."""
@@ -79,14 +86,16 @@ class CurlLoop:
     def _watch(self, what: int, fd: int, _multi: Any, _data: Any) -> None:
         events = _EVENTS.get(what)
         if events is None:
-            if fd in self._watched:
-                self._watched.remove(fd)
-                self._selector.unregister(fd)
-        elif fd in self._watched:
-            self._selector.modify(fd, events)
-        else:
-            self._watched.add(fd)
-            self._selector.register(fd, events)
+            self._wanted.discard(fd)
+            return
+        self._wanted.add(fd)
+        registered = self._registered.get(fd)
+        if registered != events:
+            self._registered[fd] = events
+            if registered is None:
+                self._selector.register(fd, events)
+            else:
+                self._selector.modify(fd, events)
 
     def _set_deadline(self, milliseconds: int) -> None:
         """A timer that is set goes on when the deadline moves back, and looks again when it fires."""
@@ -106,8 +115,10 @@ class CurlLoop:
     def _on_ready(self) -> None:
         running = len(self._waiting)
         for key, events in self._selector.select(0):
-            if key.fd in self._watched:  # else an earlier one of this round has ended it
+            if key.fd in self._wanted:
                 _, running = self._multi.socket_action(key.fd, _ACTIONS[events])
+            else:  # the other side has closed it while it idled, or an earlier one of this round has ended it
+                self._unregister(key.fd)
         self._collect(running)
 
     def _on_kick(self) -> None:
@@ -129,6 +140,10 @@ class CurlLoop:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._on_timer)
 
+    def _unregister(self, fd: int) -> None:
+        self._registered.pop(fd, None)
+        self._selector.unregister(fd)  # which does not mind that a file is closed
+
     def _time_out(self) -> None:
         _, running = self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
         self._collect(running)
@@ -145,5 +160,7 @@ class CurlLoop:
 
     def _end(self, curl: Any, number: int, message: str) -> None:
         ended = self._waiting.pop(curl, None)
-        if ended is not None and not ended.done():
-            ended.set_result((number, message))
+        if ended is not None:
+            self._multi.remove_handle(curl)
+            if not ended.done():
+                ended.set_result((number, message))

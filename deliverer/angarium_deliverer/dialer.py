@@ -8,22 +8,24 @@ opened; targets of serviceRefs, which may reach more, have a pool of their own.
 
 import asyncio
 import re
+import resource
 import time
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from ipaddress import ip_address
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import certifi
 import pycurl
 
 from angarium.egress import EgressPolicy
+from angarium.telemetry import metrics
 from angarium_deliverer.curl_loop import CurlLoop
-from angarium_deliverer.exchange import Answer, DialError, DialReason, Exchange
+from angarium_deliverer.exchange import BASE_HEADERS, Answer, DialError, DialReason, Exchange
 from angarium_deliverer.resolver import Resolver
 
-__all__ = ["FRAMING_HEADERS", "Answer", "DialError", "DialReason", "Dialer"]
+__all__ = ["FRAMING_HEADERS", "Answer", "DialError", "DialReason", "Dialer", "header_lines"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 # No sign in front: CURLOPT_RESOLVE, by which libcurl is told addresses, would read "+name" and "-name" as commands.
@@ -46,27 +48,40 @@ FRAMING_HEADERS = frozenset(
 
 
 class _Destination(NamedTuple):
-    """`name` is None where the host is an address by itself and there is nothing to look up."""
+    """Where addresses are told for."""
 
-    name: str | None
+    name: str
     port: int
+
+
+class _Address(NamedTuple):
+    """A URL as it was read: `destination` is None where its host is an address and there is nothing to look up."""
+
+    url: Any  # CurlUrl
+    destination: _Destination | None
+
+
+def idle_connections() -> int:
+    """For each of the two pools: a quarter of the files that this process may open, and 1024 at most."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1024 if most == resource.RLIM_INFINITY else max(1, min(1024, most // 4))
 
 
 class _Pool:
     """Connections of one tier, with idle handles and the addresses that libcurl has been told."""
 
     def __init__(self, policy: EgressPolicy, ca_file: str, *, in_cluster: bool) -> None:
-        self.loop = CurlLoop()
+        self.loop = CurlLoop(idle_connections())
         self.told: dict[_Destination, tuple[str, ...]] = {}
         self._guard = partial(policy.check, in_cluster=in_cluster)
         self._ca_file = ca_file
         self._idle: list[Exchange] = []
 
     def take(self) -> Exchange:
-        return self._idle.pop() if self._idle else Exchange(self._guard, self._ca_file)
+        return self._idle.pop() if self._idle else Exchange(self._guard, self._ca_file, self.loop.opened)
 
-    def give_back(self, exchange: Exchange) -> None:
-        exchange.forget()
+    def give_back(self, exchange: Exchange, length: int) -> None:
+        exchange.forget(length)
         self._idle.append(exchange)
 
     def close(self) -> None:
@@ -111,41 +126,45 @@ class Dialer:
         *,
         timeout: float,  # noqa: ASYNC109 - libcurl keeps it, and tells what it was that took so long
         in_cluster: bool,
+        lines: Sequence[str] = (),
     ) -> Answer:
         """Send it once and return what the receiver answered, whatever its status. Raises DialError.
 
-        `timeout` in seconds is for all of it: look-up, connect, request and answer. A pooled connection that turns out
-        to be closed is replaced and the request sent again, as RFC 9110 (9.2.2) allows where nothing was answered.
+        `timeout` in seconds is for all of it: look-up, connect, request and answer. `lines` are headers that
+        `header_lines` has read before. A pooled connection that turns out to be closed is replaced and the request
+        sent again, once, as RFC 9110 (9.2.2) allows where nothing was answered; the answer says so.
         """
         started = time.perf_counter()
-        lines = _header_lines(headers)
-        destination = _destination(url)
+        lines = [*BASE_HEADERS, *lines, *header_lines(headers)]
+        parsed, destination = _parsed(url)
         if not self._pools:
             raise RuntimeError("the dialer is closed")
         pool = self._pools[in_cluster]
-        addresses = await self._addresses(destination.name, timeout)
-        left = timeout - (time.perf_counter() - started)
-        news = None if pool.told.get(destination) == addresses else addresses
+        left, told, addresses = timeout, None, None
+        if destination is not None:
+            addresses = self._resolver.fresh(destination.name)
+            if addresses is None:
+                addresses = await self._addresses(destination.name, timeout)
+                left -= time.perf_counter() - started
+            told = None if pool.told.get(destination) == addresses else _told(destination, addresses)
         exchange = pool.take()
         try:
-            exchange.prepare(url, lines, body, left, _told(destination, news) if news else None)
-            number, message = await pool.loop.perform(exchange.curl)
+            exchange.prepare(parsed, lines, body, left, told)
+            number, message = await pool.loop.start(exchange.curl)
         except BaseException:
+            pool.loop.stop(exchange.curl)
             exchange.close()  # cancelled half-way: what libcurl remembers of it must not reach the next request
             raise
-        if news is not None:
-            pool.told[destination] = news
+        if destination is not None and addresses is not None:
+            pool.told[destination] = addresses
+        if exchange.resent:
+            metrics.RESENT.inc()
         try:
             return exchange.answer(number, message, time.perf_counter() - started)
         finally:
-            pool.give_back(exchange)
+            pool.give_back(exchange, len(body))
 
-    async def _addresses(self, name: str | None, seconds: float) -> tuple[str, ...] | None:
-        if name is None:
-            return None
-        fresh = self._resolver.fresh(name)
-        if fresh is not None:
-            return fresh
+    async def _addresses(self, name: str, seconds: float) -> tuple[str, ...]:
         try:
             async with asyncio.timeout(seconds):
                 return await self._resolver.addresses(name)
@@ -160,9 +179,9 @@ def _told(destination: _Destination, addresses: tuple[str, ...]) -> str:
     return f"{destination.name}:{destination.port}:{','.join([f'[{a}]' if ':' in a else a for a in addresses])}"
 
 
-@lru_cache(maxsize=4096)
-def _destination(url: str) -> _Destination:
-    """Read by libcurl's own parser, so that we can't read one host where it dials another."""
+@lru_cache(maxsize=32_768)
+def _parsed(url: str) -> _Address:
+    """Read by libcurl's own parser, whose very result is dialled: we can't read one host where it dials another."""
     if not url.isascii():
         raise DialError(DialReason.INVALID_URL, "not ASCII: write the host in punycode and the path percent-encoded")
     try:
@@ -176,10 +195,10 @@ def _destination(url: str) -> _Destination:
     if secret:
         raise DialError(DialReason.INVALID_URL, "credentials don't belong into a URL; use a header")
     if _is_address(host):
-        return _Destination(None, port)
+        return _Address(parts, None)
     if not _HOST.fullmatch(host):
         raise DialError(DialReason.INVALID_URL, f"{host} is not a host name")
-    return _Destination(host, port)
+    return _Address(parts, _Destination(host, port))
 
 
 def _is_address(host: str) -> bool:
@@ -190,11 +209,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _header_lines(headers: Sequence[tuple[str, str]]) -> list[str]:
-    """Each as libcurl wants it. What could end the line early, or the head, goes nowhere."""
+def header_lines(headers: Sequence[tuple[str, str]]) -> list[str]:
+    """Each as libcurl wants it. What could end the line early, or the head, goes nowhere: raises DialError."""
     lines = [f"{name}: {value}" if value else f"{name};" for name, value in headers]
-    text = "\n".join(lines)
-    if not text.isascii() or "\r" in text or "\0" in text or text.count("\n") != max(len(lines) - 1, 0):
+    text = "".join(lines)
+    if not text.isascii() or "\n" in text or "\r" in text or "\0" in text:
         raise DialError(DialReason.PROTOCOL_ERROR, "a header holds a line break, a zero or something beyond ASCII")
     for name, _ in headers:
         if not _is_ours_to_send(name):

@@ -10,21 +10,25 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import pycurl
 
 MOST_BODY_BYTES = 16 * 1024
 CONNECT_TIMEOUT_S = 10.0
 IDLE_S = 50  # below the 60 s after which most load balancers close: no request meets a connection that is being closed
+MOST_SENDS = 2  # of one request: one pooled connection may have been closed already, two are the receiver's doing
 LONGEST_CONNECTION_S = 600  # then the name is looked up again, so receivers can move
 
 KEPT_HEADERS = frozenset({"retry-after", "content-type", "location", "webhook-delivery"})
 
+_KEPT_LENGTHS = frozenset(map(len, KEPT_HEADERS))
+
 # libcurl would add these by itself; a name without a value says not to. `Expect: 100-continue` costs a round trip.
-BASE_HEADERS = ["Expect:", "Content-Type:", "User-Agent:", "Accept: */*"]
+BASE_HEADERS = ["Expect:", "Content-Type:"]
+
+LARGEST_REMEMBERED_BODY = 4096  # bytes; a longer one does not stay with its handle until the next request
 
 
 class DialReason(StrEnum):
@@ -50,11 +54,11 @@ class DialError(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the receiver said. `headers` by lower-case name, those of KEPT_HEADERS alone; `duration` in seconds.
 
-    `body` holds at most 16 KiB; where there was more, `truncated` is set and the rest was never read.
+    `body` holds at most 16 KiB; where there was more, `truncated` is set and the rest was never read. `resent`: the
+    first connection ended without an answer, so the receiver may have got the request twice.
     """
 
     status: int
@@ -62,6 +66,7 @@ class Answer:
     body: bytes
     duration: float
     truncated: bool = False
+    resent: bool = False
 
 
 _TLS_ERRORS = frozenset(
@@ -86,6 +91,7 @@ _REASONS = {
     pycurl.E_GOT_NOTHING: DialReason.CONNECTION_RESET,
     pycurl.E_SEND_ERROR: DialReason.CONNECTION_RESET,
     pycurl.E_PARTIAL_FILE: DialReason.CONNECTION_RESET,
+    pycurl.E_ABORTED_BY_CALLBACK: DialReason.CONNECTION_RESET,  # by _send
     **dict.fromkeys(_TLS_ERRORS, DialReason.TLS_ERROR),
 }
 
@@ -93,16 +99,33 @@ Guard = Callable[[str], str | None]
 
 
 class Exchange:
-    """A handle with everything set that stays the same, and the few options that don't."""
+    """A handle with everything set that stays the same, and the few options that don't.
 
-    __slots__ = ("_body", "_guard", "_lines", "_opened", "_refusal", "_size", "_truncated", "curl")
+    `guard` judges each address that is about to be connected to; `opened` hears of each socket made for it.
+    """
 
-    def __init__(self, guard: Guard, ca_file: str) -> None:
-        self._guard = guard
+    __slots__ = (
+        "_body",
+        "_dialled",
+        "_guard",
+        "_lines",
+        "_opened",
+        "_refusal",
+        "_sent",
+        "_size",
+        "_timeout",
+        "_truncated",
+        "_url",
+        "curl",
+    )
+
+    def __init__(self, guard: Guard, ca_file: str, opened: Callable[[int], None]) -> None:
+        self._guard, self._opened = guard, opened
+        self._url, self._timeout = None, 0.0
         self._lines: list[bytes] = []
         self._body: list[bytes] = []
-        self._size = 0
-        self._truncated = self._opened = False
+        self._size = self._sent = 0
+        self._truncated = self._dialled = False
         self._refusal = ""
         self.curl: Any = pycurl.Curl()
         for option, value in _fixed_options(ca_file):
@@ -110,15 +133,28 @@ class Exchange:
         self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open)
         self.curl.setopt(pycurl.WRITEFUNCTION, self._write)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)  # libcurl stops at 300 KiB of headers
+        self.curl.setopt(pycurl.PREREQFUNCTION, self._send)
 
-    def prepare(self, url: str, lines: Sequence[str], body: bytes, timeout: float, addresses: str | None) -> None:
-        """Set what this request is. `addresses`: "host:port:address,…", where the pool doesn't know them yet."""
+    @property
+    def resent(self) -> bool:
+        """Whether libcurl has sent the request again: a pooled connection had ended without an answer."""
+        return self._sent > 1
+
+    def prepare(self, url: Any, lines: list[str], body: bytes, timeout: float, addresses: str | None) -> None:
+        """Set what this request is. `url`: a CurlUrl; `lines`: all headers that are not libcurl's own affair.
+
+        `addresses`: "host:port:address,…", where the pool doesn't know them yet.
+        """
         setopt = self.curl.setopt
-        setopt(pycurl.URL, url)
-        setopt(pycurl.HTTPHEADER, [*BASE_HEADERS, *lines])
+        if url is not self._url:
+            setopt(pycurl.CURLU, url)
+            self._url = url
+        if timeout != self._timeout:
+            setopt(pycurl.TIMEOUT_MS, max(1, round(timeout * 1000)))
+            setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(timeout, CONNECT_TIMEOUT_S) * 1000)))
+            self._timeout = timeout
+        setopt(pycurl.HTTPHEADER, lines)
         setopt(pycurl.POSTFIELDS, body)
-        setopt(pycurl.TIMEOUT_MS, max(1, round(timeout * 1000)))
-        setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(timeout, CONNECT_TIMEOUT_S) * 1000)))
         if addresses is not None:
             setopt(pycurl.RESOLVE, [addresses])
 
@@ -127,16 +163,21 @@ class Exchange:
         if number and not (number == pycurl.E_WRITE_ERROR and self._truncated):
             raise DialError(self._reason(number), self._detail(number, message))
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
-        return Answer(status, kept_headers(self._lines), b"".join(self._body), duration, self._truncated)
+        body = b"".join(self._body) if self._body else b""
+        return Answer(status, kept_headers(self._lines), body, duration, self._truncated, self.resent)
 
-    def forget(self) -> None:
-        """Ready for the next request; bodies don't stay in memory until it comes."""
+    def forget(self, length: int) -> None:
+        """Ready for the next request. `length` in bytes of the body sent: long ones don't stay until it comes."""
         self._lines.clear()
-        self._body.clear()
-        self._size = 0
-        self._truncated = self._opened = False
-        self._refusal = ""
-        self.curl.setopt(pycurl.POSTFIELDS, b"")
+        self._sent = 0
+        if self._size:
+            self._body.clear()
+            self._size = 0
+        if self._refusal or self._dialled or self._truncated:
+            self._truncated = self._dialled = False
+            self._refusal = ""
+        if length > LARGEST_REMEMBERED_BODY:
+            self.curl.setopt(pycurl.POSTFIELDS, b"")
 
     def close(self) -> None:
         """Free the handle."""
@@ -148,12 +189,22 @@ class Exchange:
         if refusal is not None:
             self._refusal = refusal
             return int(pycurl.SOCKET_BAD)
-        self._opened = True
+        self._dialled = True
         try:
-            return socket.socket(address.family, address.socktype, address.protocol).detach()
+            fd = socket.socket(address.family, address.socktype, address.protocol).detach()
         except OSError as error:  # no address family, no file descriptor: the next address may do
             self._refusal = f"no socket for {address.addr[0]}: {error}"
             return int(pycurl.SOCKET_BAD)
+        self._opened(fd)
+        return fd
+
+    def _send(self, *_connection: object) -> int:
+        """Called each time the request is about to be sent.
+
+        Where a pooled connection ends without an answer libcurl sends it again by itself, up to five times.
+        """
+        self._sent += 1
+        return int(pycurl.PREREQFUNC_OK if self._sent <= MOST_SENDS else pycurl.PREREQFUNC_ABORT)
 
     def _write(self, chunk: bytes) -> int:
         room = MOST_BODY_BYTES - self._size
@@ -177,18 +228,20 @@ class Exchange:
         return _REASONS.get(number, DialReason.PROTOCOL_ERROR)
 
     def _connect_reason(self) -> DialReason:
-        if self._refusal and not self._opened:
+        if self._refusal and not self._dialled:
             return DialReason.ADDRESS_REFUSED
         timed_out = self.curl.getinfo(pycurl.OS_ERRNO) == errno.ETIMEDOUT
         return DialReason.CONNECT_TIMEOUT if timed_out else DialReason.CONNECT_REFUSED
 
     def _detail(self, number: int, message: str) -> str:
-        if number == pycurl.E_COULDNT_CONNECT:
-            if self._refusal:
-                return self._refusal
-            code = self.curl.getinfo(pycurl.OS_ERRNO)
-            return f"{message}: {os.strerror(code)}" if code else message
-        return message or self.curl.errstr()
+        detail = self._connect_detail(message) if number == pycurl.E_COULDNT_CONNECT else message or self.curl.errstr()
+        return f"{detail}; the request was sent twice" if self.resent else detail
+
+    def _connect_detail(self, message: str) -> str:
+        if self._refusal:
+            return self._refusal
+        code = self.curl.getinfo(pycurl.OS_ERRNO)
+        return f"{message}: {os.strerror(code)}" if code else message
 
 
 def _fixed_options(ca_file: str) -> list[tuple[int, Any]]:
@@ -197,6 +250,7 @@ def _fixed_options(ca_file: str) -> list[tuple[int, Any]]:
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
         (pycurl.POST, 1),
+        (pycurl.USERAGENT, ""),  # none but the caller's
         (pycurl.FOLLOWLOCATION, 0),
         (pycurl.PROXY, ""),  # with NOPROXY: whatever http_proxy and its kin say in the environment
         (pycurl.NOPROXY, "*"),
@@ -221,8 +275,7 @@ def kept_headers(lines: Sequence[bytes]) -> dict[str, str]:
         elif line in (b"\r\n", b"\n"):
             in_head = False
         elif in_head:
-            name, _, value = line.partition(b":")
-            key = name.decode("latin-1").lower()
-            if key in KEPT_HEADERS:
-                kept[key] = value.strip().decode("latin-1")
+            colon = line.find(b":")
+            if colon in _KEPT_LENGTHS and (name := line[:colon].decode("latin-1").lower()) in KEPT_HEADERS:
+                kept[name] = line[colon + 1 :].strip().decode("latin-1")
     return kept

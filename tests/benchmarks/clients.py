@@ -34,8 +34,8 @@ import pycurl
 import uvloop
 
 from angarium.egress import EgressPolicy
-from angarium_deliverer.dialer import Dialer
-from angarium_deliverer.exchange import Exchange
+from angarium_deliverer.dialer import Dialer, header_lines
+from angarium_deliverer.exchange import BASE_HEADERS, Exchange
 
 BODY = b'{"type": "order.paid", "data": "' + b"x" * 990 + b'"}'
 IN_FLIGHT = (1, 16, 128)
@@ -104,16 +104,16 @@ async def with_aiohttp(url: str) -> AsyncIterator[Post]:
 async def with_async_curl_multi(url: str) -> AsyncIterator[Post]:
     """pycurl by the wrapper that it brings, with a guard, and handles that are used again."""
     idle: list[Exchange] = []
-    policy = EgressPolicy(["127.0.0.1/32"])
+    policy, parsed = EgressPolicy(["127.0.0.1/32"]), pycurl.CurlUrl(url)
 
     async with pycurl.AsyncCurlMulti() as multi:
 
         async def post() -> None:
-            exchange = idle.pop() if idle else Exchange(policy.check, certifi.where())
-            exchange.prepare(url, [f"{name}: {value}" for name, value in headers()], BODY, 15, None)
+            exchange = idle.pop() if idle else Exchange(policy.check, certifi.where(), lambda _: None)
+            exchange.prepare(parsed, [*BASE_HEADERS, *header_lines(headers())], BODY, 15, None)
             await multi.perform(exchange.curl)
             assert exchange.answer(0, "", 0).status == 204
-            exchange.forget()
+            exchange.forget(len(BODY))
             idle.append(exchange)
 
         yield post

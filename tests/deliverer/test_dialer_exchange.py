@@ -8,6 +8,7 @@ import pytest
 from tests.deliverer.conftest import LOCAL
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, reply
 
+from angarium.telemetry import metrics
 from angarium_deliverer.dialer import Dialer, DialError, DialReason
 
 JSON = [("content-type", "application/json")]
@@ -73,6 +74,54 @@ async def test_a_connection_closed_meanwhile_is_replaced(dialer: Dialer) -> None
         for _ in range(5):
             assert await post(dialer, receiver.url) == "204"
     assert len(receiver.requests) == 5
+
+
+class Forgetful:
+    """Answers as long as `awake`; then it takes each request of a kept connection and hangs up without a word."""
+
+    def __init__(self) -> None:
+        self.awake = True
+        self._known: set[int] = set()
+
+    async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if self.awake or request.connection not in self._known:
+            self._known.add(request.connection)
+            writer.write(NO_CONTENT)
+        else:
+            writer.close()
+
+
+async def warm(dialer: Dialer, receiver: Receiver, connections: int) -> None:
+    """Keep so many connections."""
+    while receiver.connections < connections:
+        await asyncio.gather(*[post(dialer, receiver.url) for _ in range(connections)])
+
+
+async def test_a_request_that_was_sent_twice_is_told(dialer: Dialer) -> None:
+    """The receiver got it both times, whatever it made of the first: only an answer proves what was done."""
+    script = Forgetful()
+    async with Receiver(script) as receiver:
+        before = metrics.RESENT._value.get()
+        first = await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False)
+        script.awake = False
+        second = await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False)
+        assert (first.resent, second.resent) == (False, True)
+        assert [request.connection for request in receiver.requests] == [1, 1, 2]
+        script.awake = True
+        assert not (await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False)).resent
+        assert metrics.RESENT._value.get() == before + 1
+
+
+async def test_a_request_is_sent_twice_at_most(dialer: Dialer) -> None:
+    """libcurl by itself would try all the connections that it keeps, five times in all."""
+    script = Forgetful()
+    async with Receiver(script) as receiver:
+        await warm(dialer, receiver, 4)
+        script.awake, receiver.requests = False, []
+        with pytest.raises(DialError, match="was sent twice") as failure:
+            await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False)
+        assert failure.value.reason is DialReason.CONNECTION_RESET
+        assert len(receiver.requests) == 2
 
 
 async def test_redirects_are_not_followed(dialer: Dialer) -> None:

@@ -39,6 +39,7 @@ RECOVERED = Counter(
     "angarium_deliveries_recovered", "Deliveries taken over from a deliverer that died: the receiver may hear twice"
 )
 STALE = Counter("angarium_settles_stale", "Attempts whose delivery another deliverer had taken over meanwhile")
+RESENT = Counter("angarium_requests_resent", "Requests that libcurl sent again: the receiver may hear twice")
 DELIVERY_LATENCY = Histogram(
     "angarium_delivery_latency_seconds", "From accepted to delivered", ["priority"], buckets=LATENCY
 )

@@ -6,7 +6,7 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ from angarium import __version__
 from angarium.notifications import Attempt, Outcome, Result
 from angarium.records import CallbackRecord
 from angarium.signing import Signer
-from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason
+from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason, header_lines
 
 USER_AGENT = "Angarium/" + ".".join(__version__.split(".")[:2])
 SHOWN_BODY_BYTES = 2048  # of an answer, in the timeline: what people need to see why; Redis keeps it for each attempt
@@ -38,25 +38,27 @@ class Webhook:
     async def deliver(self, attempt: Attempt, callback: CallbackRecord, signer: Signer) -> Outcome:
         """One POST of the notification's very bytes, signed at this moment with every live key."""
         body, now = attempt.notification.body, int(self._clock())
-        headers = [
-            ("content-type", "application/json"),
-            ("user-agent", USER_AGENT),
+        changing = (
             ("webhook-id", attempt.delivery),
             ("webhook-timestamp", str(now)),
             ("webhook-signature", signer.sign(attempt.delivery, now, body)),
-            *_own_headers(callback.headers),
-        ]
+        )
         try:
             answer = await self._dialer.post(
-                callback.url, headers, body, timeout=callback.timeout_s, in_cluster=callback.in_cluster
+                callback.url,
+                changing,
+                body,
+                timeout=callback.timeout_s,
+                in_cluster=callback.in_cluster,
+                lines=_same_lines(callback.headers),
             )
         except DialError as error:
             result = Result.PERMANENT if error.reason in _FINAL else Result.RETRYABLE
             return Outcome(result, error.reason.value, error.detail)
-        return judge(answer, frozenset(callback.non_retryable_statuses), self._clock())
+        return judge(answer, callback.non_retryable_statuses, self._clock())
 
 
-def judge(answer: Answer, final_statuses: frozenset[int], now: float) -> Outcome:
+def judge(answer: Answer, final_statuses: Container[int], now: float) -> Outcome:
     """What an answer means. `now` in seconds since the epoch, for a Retry-After that names a date."""
     status, wish = answer.status, answer.headers.get("webhook-delivery", "").strip().lower()  # Svix's convention
     response = _shown(answer)
@@ -94,7 +96,8 @@ def retry_after(text: str | None, now: float) -> float | None:
 def _shown(answer: Answer) -> dict[str, Any]:
     shown = answer.body[:SHOWN_BODY_BYTES]
     truncated = answer.truncated or len(shown) < len(answer.body)
-    return {"status": answer.status, "body": shown.decode(errors="replace"), "truncated": truncated}
+    response = {"status": answer.status, "body": shown.decode(errors="replace"), "truncated": truncated}
+    return response | {"resent": True} if answer.resent else response
 
 
 def _described(answer: Answer) -> str:
@@ -106,11 +109,13 @@ def _described(answer: Answer) -> str:
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
-@lru_cache(maxsize=4096)
-def _own_headers(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The callback's static headers, less those that are not its to set (its CRD refuses them already)."""
-    return tuple(
-        (name, value)
-        for name, value in headers
-        if name.lower() not in _OURS and not name.lower().startswith("webhook-")
-    )
+@lru_cache(maxsize=32_768)
+def _same_lines(own: tuple[tuple[str, str], ...]) -> list[str]:
+    """The headers that are the same in each attempt: ours, and the callback's `own` less those that are not its to set.
+
+    (Its CRD refuses them already.)
+    """
+    allowed = [
+        (name, value) for name, value in own if name.lower() not in _OURS and not name.lower().startswith("webhook-")
+    ]
+    return header_lines([("content-type", "application/json"), ("user-agent", USER_AGENT), *allowed])
