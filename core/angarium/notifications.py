@@ -1,4 +1,8 @@
-"""What travels: notification → delivery → attempt → outcome. Plain frozen data, no behaviour, no I/O."""
+"""What travels: notification → delivery → attempt → outcome. Plain data, no behaviour, no I/O.
+
+What is made for each notification or attempt is not frozen, though nothing ever changes it: freezing costs 0.2 µs a
+field at each creation, together a tenth of a delivery.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -51,7 +55,7 @@ class Target:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notification:
     """What a caller posted, as it is stored once and never changed.
 
@@ -125,7 +129,7 @@ class Result(StrEnum):
     PERMANENT = "permanent"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """What a channel says of one attempt; whether a retry could help is its only judgement.
 
@@ -142,7 +146,7 @@ class Outcome:
     gone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """One try of a delivery, handed to a channel. `number` counts from 1."""
 

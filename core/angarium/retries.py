@@ -38,7 +38,7 @@ class Move(StrEnum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Decision:
     """The one transition an attempt ends in; `delay` in seconds, for RETRY only."""
 

@@ -10,7 +10,7 @@ from angarium.identifiers import delivery_id
 from angarium.notifications import Delivery, DeliveryState, Notification, Priority, Target
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Ticket:
     """Stands for a delivery wherever it waits; its text is made by enqueue.lua."""
 
@@ -120,8 +120,8 @@ def write_standing(standing: Standing) -> bytes:
 def read_standing(raw: bytes) -> Standing:
     """The inverse."""
     endpoint, reason, _ = raw[_NUMBERS.size :].decode().split("\0")
-    numbers: list[Any] = [int(number) for number in _NUMBERS.unpack_from(raw)]
-    return Standing(*numbers, endpoint, reason)
+    values: list[Any] = [*map(int, _NUMBERS.unpack_from(raw)), endpoint, reason]
+    return Standing(*values)
 
 
 def pairs(reply: Any) -> dict[bytes, bytes]:

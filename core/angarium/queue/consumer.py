@@ -33,7 +33,7 @@ LARGEST_START = 256  # entries begun by one script: Redis serves nobody else mea
 UNREADABLE_PAUSE = 10.0  # s
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Entry:
     """A delivery in flight, as its lane's stream has it."""
 
@@ -43,7 +43,7 @@ class Entry:
     ticket: Ticket
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Started:
     """A delivery whose attempt has begun."""
 
@@ -53,7 +53,7 @@ class Started:
     doubtful: bool = False  # its callback failed last time, or has never answered
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Taken:
     """`more`: something is left that is ready, for whoever has room for it."""
 
@@ -61,7 +61,7 @@ class Taken:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Settlement:
     """How an attempt ends; `timeline` is JSON, `delay` in seconds, `endpoint` the callback's endpoint token."""
 

@@ -18,7 +18,7 @@ IDEMPOTENCY_S = 24 * 3600
 AGREED = "~"  # before the id that a key stands for: agreed on between shards, and not necessarily stored yet
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Idempotency:
     """A caller's key and the hash of what was asked with it (no spaces)."""
 
@@ -26,7 +26,7 @@ class Idempotency:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Accepted:
     """`id` is that of the notification; with `replay`, of the one that was accepted with this key before."""
 
