@@ -14,6 +14,7 @@ connection is made anew, since the name may lead to another server by then.
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -207,12 +208,15 @@ class Wire:
 
     async def _ask(self, connection: AbstractConnection) -> Exception | None:
         """Exchange the batch; why some of it must go again later, if so."""
-        await connection.send_packed_command(b"".join([call.packed for call in self._sent]), check_health=False)
         put_off: Exception | None = None
-        for call in self._sent:
-            reply = await self._reply(connection)
-            self._answered += 1
-            put_off = self._answer(call, reply) or put_off
+        async with asyncio.timeout(
+            connection.socket_timeout
+        ):  # of them all: one for each reply took as long as the reply
+            await connection.send_packed_command(b"".join([call.packed for call in self._sent]), check_health=False)
+            for call in self._sent:
+                reply = await self._reply(connection, math.inf)
+                self._answered += 1
+                put_off = self._answer(call, reply) or put_off
         return put_off
 
     def _answer(self, call: Call, reply: Any) -> Exception | None:
@@ -234,9 +238,9 @@ class Wire:
         return None
 
     @staticmethod
-    async def _reply(connection: AbstractConnection) -> Any:
+    async def _reply(connection: AbstractConnection, seconds: float | None = None) -> Any:
         try:
-            return await connection.read_response(disconnect_on_error=False)
+            return await connection.read_response(timeout=seconds, disconnect_on_error=False)
         except ResponseError as error:  # a reply that says no: it belongs to one call alone
             return error
 
@@ -269,9 +273,10 @@ class ConfirmedWire(Wire):
                 call.fail(NotReplicated(f"not sent: redis has {self._replicas} replicas in touch, not {needed}"))
             return None
         batch = b"".join([call.packed for call in self._sent])
-        await connection.send_packed_command(batch + self._wait, check_health=False)
-        replies = [await self._reply(connection) for _ in self._sent]
-        confirmed = await self._reply(connection)
+        async with asyncio.timeout(connection.socket_timeout):
+            await connection.send_packed_command(batch + self._wait, check_health=False)
+            replies = [await self._reply(connection, math.inf) for _ in self._sent]
+            confirmed = await self._reply(connection, math.inf)
         if isinstance(confirmed, Exception):  # it is no master any more
             raise RedisConnectionError(str(confirmed))
         self._answered, self._replicas = len(self._sent), confirmed
