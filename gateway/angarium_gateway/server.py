@@ -12,6 +12,7 @@ from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from angarium_gateway.answers import Answer
+from angarium_gateway.appkeys import SETTINGS
 from angarium_gateway.problems import BAD_REQUEST, INTERNAL, Problem
 from angarium_gateway.shortcut import accept, is_short
 
@@ -26,11 +27,12 @@ class Connection(RequestHandler):
     for each request (a task, a writer, a request, a route), which was a third of an accept's CPU.
     """
 
-    __slots__ = ("_app", "_short")
+    __slots__ = ("_app", "_deadline", "_short")
 
     def __init__(self, app: web.Application, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
         self._app = app
+        self._deadline: asyncio.TimerHandle | None = None  # of a head that has not arrived whole
         self._short: StreamReader | None = None  # the body of the request that is answered in short
 
     async def start(self) -> None:
@@ -49,10 +51,30 @@ class Connection(RequestHandler):
         if not self._force_close:
             await super().start()
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A caller that connects has something to say."""
+        self._await_head()
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """A head that dribbles in, one byte a minute, holds a connection no longer than a silent one."""
+        super().data_received(data)
+        if self._waiter is None or self._messages:
+            if self._deadline is not None:
+                self._deadline.cancel()
+                self._deadline = None
+        elif self._deadline is None:
+            self._await_head()
+
+    def _await_head(self) -> None:
+        self._deadline = self._loop.call_later(self._app[SETTINGS].gateway_head_timeout, self.force_close)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Nobody waits for the rest of a body."""
         if self._short is not None:
             self._short.set_exception(exc or ConnectionResetError())
+        if self._deadline is not None:
+            self._deadline.cancel()
         super().connection_lost(exc)
 
     def _write(self, answer: Answer) -> None:

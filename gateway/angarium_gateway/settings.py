@@ -19,6 +19,9 @@ class GatewaySettings(Settings):
     gateway_shutdown_timeout: float = Field(
         default=20.0, gt=0, le=300, description="seconds that requests in progress have to be answered at the end"
     )
+    gateway_head_timeout: float = Field(
+        default=15.0, gt=0, le=300, description="seconds in which a request's head must arrive once a caller has begun"
+    )
     gateway_body_timeout: float = Field(
         default=15.0, gt=0, le=300, description="seconds in which a request's body must have arrived"
     )
