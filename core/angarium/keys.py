@@ -109,7 +109,7 @@ class ShardKeys:
         return f"{self._base}t:{notification}"
 
     def idempotency(self, tenant: str, digest: str) -> str:
-        """STRING `<notification> <fingerprint>`, for 24 hours; `~` before it where shards agreed on it (queue/intake.py)."""
+        """STRING `<notification> <fingerprint>`, for 24 hours; `~` before what shards agreed on (queue/intake.py)."""
         return f"{self._base}i:{tenant}:{digest}"
 
     def index(self, tenant: str) -> str:
