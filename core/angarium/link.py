@@ -52,8 +52,12 @@ class Link:
         self._servers = _servers(settings, self.timeout, confirm)
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def __aenter__(self) -> "Link":
+    def start(self) -> None:
+        """As entering does."""
         self._servers.start()
+
+    async def __aenter__(self) -> "Link":
+        self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:

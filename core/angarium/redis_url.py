@@ -80,7 +80,7 @@ def _of_several(secure: str, kind: Kind, rest: str) -> RedisUrl:
         raise ValueError("must name the master that the Sentinels watch: redis+sentinel://host:port/<name>/<db>")
     if kind is Kind.CLUSTER and database not in {"", "0"}:
         raise ValueError("must not name a database: a Cluster has one")
-    options = _options(f"{secure}://{user}{at}host/{database}?{query}")
+    options = _options(f"{secure}://{user}{at}/{database}?{query}")
     own = {name: options.pop(name) for name in SENTINEL_ONLY if name in options}
     shared = {name: value for name, value in options.items() if name not in {"username", "password", "db"}}
     places = tuple(_place(host, 26379 if kind is Kind.SENTINEL else 6379) for host in hosts.split(","))
@@ -88,6 +88,8 @@ def _of_several(secure: str, kind: Kind, rest: str) -> RedisUrl:
 
 
 def _options(text: str) -> dict[str, Any]:
+    if "," in text.partition("://")[2].partition("/")[0].rpartition("@")[2]:
+        raise ValueError("names several hosts: say redis+sentinel:// or redis+cluster://")
     try:
         options = dict(parse_url(text))
     except ValueError:
@@ -95,8 +97,6 @@ def _options(text: str) -> dict[str, Any]:
     path = text.partition("://")[2].partition("?")[0].partition("/")[2]
     if "path" not in options and path and not path.isdecimal():
         raise ValueError("must end with the number of the database, or nothing")
-    if "," in str(options.get("host", "")):
-        raise ValueError("names several hosts: say redis+sentinel:// or redis+cluster://")
     return options
 
 

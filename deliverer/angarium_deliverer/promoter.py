@@ -12,7 +12,7 @@ LIMIT = 500
 
 
 class Promoter:
-    """One round promotes every shard; `hurry` shortens the sleep for what this pod has just scheduled."""
+    """One round promotes every shard that can be reached; `hurry` shortens the sleep for what this pod has just scheduled."""
 
     def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
         self._queue, self._upkeep = queue, upkeep
@@ -28,7 +28,7 @@ class Promoter:
 
     async def step(self) -> float:
         """Promote what is due, then sleep; 0 for the loop, which need not sleep again."""
-        promotions = [await self._upkeep.promote(keys, LIMIT) for keys in self._queue.shards]
+        promotions = [await self._upkeep.promote(keys, LIMIT) for keys in self._queue.reachable]
         waits = [LONGEST if promotion.wait is None else promotion.wait for promotion in promotions]
         await self._sleep(min(*waits, LONGEST))
         return 0.0

@@ -84,20 +84,19 @@ class Census:
             )
 
     async def memory_ratio(self) -> float:
-        """Used memory over maxmemory; 0 where there is no limit."""
-        facts = await self._memory()
-        limit = int(facts.get("maxmemory", 0))
-        return int(facts["used_memory"]) / limit if limit else 0.0
+        """Used memory over maxmemory, of the fullest master; 0 where there is no limit."""
+        return max(_ratio(facts) for facts in await self._memory())
 
     async def evicts(self) -> bool:
         """Whether Redis, once it is full, throws away what was accepted instead of refusing more."""
-        facts = await self._memory()
-        return int(facts.get("maxmemory", 0)) > 0 and facts.get("maxmemory_policy", "noeviction") != "noeviction"
+        return any(
+            int(facts.get("maxmemory", 0)) > 0 and facts.get("maxmemory_policy", "noeviction") != "noeviction"
+            for facts in await self._memory()
+        )
 
-    async def _memory(self) -> dict[str, str]:
-        raw = await self._queue.link.call("INFO", "memory")
-        text = raw.decode() if isinstance(raw, bytes) else str(raw)
-        return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+    async def _memory(self) -> list[dict[str, str]]:
+        replies = await self._queue.link.call_each("INFO", "memory")
+        return [dict(line.split(":", 1) for line in raw.decode().splitlines() if ":" in line) for raw in replies]
 
     async def _shard(self, keys: ShardKeys) -> Backlog:
         counters, scheduled, parked, *lanes = await CENSUS.run(self._queue.link, [keys.counters], [LOOKED_AT])
@@ -105,6 +104,11 @@ class Census:
         totals = {name.decode(): int(value) for name, value in pairs(counters).items()}
         oldest = {lane: age / 1000 for lane, age in columns[2].items()}
         return Backlog(columns[0], columns[1], oldest, scheduled, parked, totals)
+
+
+def _ratio(facts: dict[str, str]) -> float:
+    limit = int(facts.get("maxmemory", 0))
+    return int(facts["used_memory"]) / limit if limit else 0.0
 
 
 def _sum(a: Backlog, b: Backlog) -> Backlog:

@@ -13,10 +13,12 @@ from functools import partial
 from typing import Any, Literal
 
 from angarium.batching import Batcher
+from angarium.errors import StorageUnavailable
 from angarium.identifiers import delivery_id
 from angarium.keys import GROUP, ShardKeys
-from angarium.link import Argument, Link
+from angarium.link import Argument
 from angarium.notifications import Attempt, Notification
+from angarium.queue.bells import Bells
 from angarium.queue.codec import Ticket, parse_ticket, read_doc
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
@@ -97,29 +99,33 @@ class Consumer:
         """`block`: seconds that wait() waits for something to be ready."""
         self.name = name
         self._queue = queue
-        self._block = block
-        self._blocking = Link(queue.redis, timeout=block + queue.redis.timeout)
+        self._bells = Bells(queue, block)
         self._first = 0  # the shard that is asked first: each in turn
         self._settling: dict[ShardKeys, Batcher[Settlement, list[Any]]] = {}
 
     async def __aenter__(self) -> "Consumer":
-        await self._blocking.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._blocking.__aexit__()
+        await self._bells.close()
 
     async def take(self, free: int, doubtful: int | None = None, skipped: Iterable[str] = ()) -> Taken:
         """Begin attempts of up to `free` ready deliveries, without waiting; `doubtful` of them at most go to callbacks
         that failed last time or have never answered, and tenants in `skipped` get none."""
         found = Taken([], False)
-        doubts, self._first = free if doubtful is None else doubtful, (self._first + 1) % len(self._queue.shards)
-        for keys in (*self._queue.shards[self._first :], *self._queue.shards[: self._first]):
+        shards = self._queue.reachable
+        doubts, self._first = free if doubtful is None else doubtful, (self._first + 1) % max(1, len(shards))
+        for keys in (*shards[self._first :], *shards[: self._first]):
             left = free - len(found.started)
             if left <= 0:
                 return Taken(found.started, True)
             doubts_left = max(0, doubts - sum(item.doubtful for item in found.started))
-            taken = await self._take(keys, [GROUP, self.name, left, doubts_left, *skipped])
+            try:
+                taken = await self._take(keys, [GROUP, self.name, left, doubts_left, *skipped])
+            except StorageUnavailable:
+                if found.started:  # they have begun
+                    return Taken(found.started, True)
+                raise
             found = Taken(found.started + taken.started, found.more or taken.more)
         return found
 
@@ -130,7 +136,7 @@ class Consumer:
 
     async def wait(self) -> None:
         """Wait until something may be ready, or for the blocking time."""
-        await self._blocking.call("BLPOP", *[keys.bell for keys in self._queue.shards], self._block)
+        await self._bells.wait()
 
     async def start(self, entries: list[Entry]) -> list[Started]:
         """Begin again what was claimed; those settled already or taken over by another consumer are left out."""
@@ -207,7 +213,7 @@ class Consumer:
         """Take over up to `limit` entries that `consumer` has held for at least `idle` seconds; one's own name finds
         those that a lost reply left unknown."""
         found: list[Entry] = []
-        for keys in self._queue.shards:
+        for keys in self._queue.reachable:
             arguments: list[Argument] = [GROUP, consumer, self.name, round(idle * 1000), limit - len(found)]
             if limit > len(found):
                 found += [_entry(keys, row) for row in await self._queue.grouped(CLAIM, keys, arguments)]
@@ -215,7 +221,7 @@ class Consumer:
 
     async def stop_waiting(self) -> None:
         """For good: a wait() that was cancelled goes on in Redis, and would be handed what nobody hears of any more."""
-        await self._blocking.__aexit__()
+        await self._bells.close()
 
     async def leave(self) -> None:
         """Remove this consumer where it holds nothing."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from angarium.errors import StorageUnavailable
 from angarium.identifiers import created_ms, notification_id
 from angarium.keys import ShardKeys
+from angarium.link import Link
 from angarium.notifications import Notification
 from angarium.queue.codec import write_doc
 from angarium.queue.layout import Layout
@@ -62,53 +63,59 @@ class Intake:
         notification: Notification,
         idempotency: Idempotency | None = None,
         backlog_quota: int | None = None,
+        *,
+        replicated: bool = False,
     ) -> Accepted:
-        """Store it; raises IdempotencyConflict, BacklogFull, StorageFull, StorageUnavailable."""
+        """Store it, where `replicated` on replicas too; raises IdempotencyConflict, BacklogFull, StorageFull,
+        StorageUnavailable (NotReplicated: it may be stored)."""
+        link = self._queue.confirmed if replicated else self._queue.link
         if self._layout and not self._layout.known.is_set():
             raise StorageUnavailable("it is not known yet which shards are in use")
         homes = self._homes(notification, idempotency)
         if idempotency and len(homes) > 1:
-            said = await self._agree(homes, notification, idempotency)
+            said = await self._agree(link, homes, notification, idempotency)
         else:
-            accepted = await self._store(notification, idempotency, backlog_quota)
+            accepted = await self._store(link, notification, idempotency, backlog_quota)
             if not accepted.replay:
                 return accepted
             said = accepted.id
-        return await self._kept(said, notification, backlog_quota)
+        return await self._kept(link, said, notification, backlog_quota)
 
     def _homes(self, notification: Notification, idempotency: Idempotency | None) -> list[ShardKeys]:
         if idempotency is None or len(self._queue.counts) == 1:
             return []
         return self._queue.homes(notification.tenant, idempotency.key.encode())
 
-    async def _agree(self, homes: list[ShardKeys], notification: Notification, idempotency: Idempotency) -> str:
+    async def _agree(
+        self, link: Link, homes: list[ShardKeys], notification: Notification, idempotency: Idempotency
+    ) -> str:
         """The id of the key's notification, the same in all its homes: who comes first says it, the others take it."""
         said = AGREED + notification.id
         for keys in homes:
             name, value = _key(keys, notification, idempotency), f"{said} {idempotency.fingerprint}"
-            known = await self._queue.link.call("SET", name, value, "NX", "GET", "EX", IDEMPOTENCY_S)
+            known = await link.call("SET", name, value, "NX", "GET", "EX", IDEMPOTENCY_S)
             said, fingerprint = (known.decode("ascii") if known else value).split(" ")
             if fingerprint != idempotency.fingerprint:
                 raise IdempotencyConflict
         return said
 
-    async def _kept(self, said: str, notification: Notification, backlog_quota: int | None) -> Accepted:
+    async def _kept(self, link: Link, said: str, notification: Notification, backlog_quota: int | None) -> Accepted:
         """Under the id that the key stands for. Where one is agreed on, whoever asks makes sure that it is stored too;
         unless it may have been finished and forgotten since."""
         id_ = said.removeprefix(AGREED)
         fresh = time.time() * 1000 < created_ms(id_) + notification.retention_s * 1000
         if said != id_ and (fresh or id_ == notification.id):
-            await self._store(replace(notification, id=id_), None, backlog_quota)
+            await self._store(link, replace(notification, id=id_), None, backlog_quota)
         return Accepted(id_, replay=id_ != notification.id)
 
     async def _store(
-        self, notification: Notification, idempotency: Idempotency | None, backlog_quota: int | None
+        self, link: Link, notification: Notification, idempotency: Idempotency | None, backlog_quota: int | None
     ) -> Accepted:
         keys = self._queue.keys_of(notification.id)
         stored_at = keys.notification(notification.id)
         key = _key(keys, notification, idempotency) if idempotency else ""
         answer, *rest = await ENQUEUE.run(
-            self._queue.link,
+            link,
             [stored_at, key or stored_at],
             [notification.id, write_doc(notification), notification.body, notification.tenant, notification.lane,
              notification.due_ms, idempotency.fingerprint if idempotency else "", IDEMPOTENCY_S, backlog_quota or 0,

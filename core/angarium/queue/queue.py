@@ -8,7 +8,7 @@ from typing import Any
 from angarium.errors import StorageRefused
 from angarium.identifiers import shard_of
 from angarium.keys import GROUP, ShardKeys
-from angarium.link import Argument, Link
+from angarium.link import Argument, Confirm, Link
 from angarium.lua import Script
 from angarium.settings import RedisSettings
 
@@ -22,6 +22,7 @@ class Queue:
         """`shards`: how many this process writes new notifications into; it reads more where others do (layout.py)."""
         self.redis = redis
         self.link = Link(redis)
+        self._confirmed: Link | None = None
         self.prefix = prefix
         self.count = shards
         self.shards = tuple(ShardKeys(shard, prefix) for shard in range(shards))
@@ -35,6 +36,22 @@ class Queue:
 
     async def __aexit__(self, *_: object) -> None:
         await self.link.__aexit__()
+        if self._confirmed:
+            await self._confirmed.__aexit__()
+
+    @property
+    def confirmed(self) -> Link:
+        """Answers what replicas have confirmed. Apart, so that nobody else waits for them; made when first needed."""
+        if self._confirmed is None:
+            confirm = Confirm(self.redis.confirm_replicas, round(self.redis.confirm_timeout * 1000))
+            self._confirmed = Link(self.redis, confirm=confirm)
+            self._confirmed.start()
+        return self._confirmed
+
+    @property
+    def reachable(self) -> list[ShardKeys]:
+        """The shards, but those on a master of a Cluster that is away: to ask them would hold up the others."""
+        return [keys for keys in self.shards if self.link.reaches(keys.counters)]
 
     def follow(self, said: Collection[int], recent: Collection[int]) -> bool:
         """Read what any gateway writes: `said` are the numbers of shards that are in use, `recent` of the last day.
