@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter, Histogram
 
-from angarium.errors import StorageFull, StorageUnavailable
+from angarium.errors import NotReplicated, StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, STOP, TAIL, VITALS
@@ -32,6 +32,7 @@ from angarium_gateway.problems import (
     Problem,
     full,
     unavailable,
+    unconfirmed,
 )
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,8 @@ def _problem(error: Exception, route: str, name: str, request: web.BaseRequest |
     match error:
         case Problem():
             return error
+        case NotReplicated():
+            return unconfirmed()
         case StorageUnavailable():
             return unavailable()
         case StorageFull():

@@ -50,6 +50,7 @@ RATE = Kind(429, "rate-limited", "Too many requests")
 BACKLOG = Kind(429, "backlog-full", "Too many deliveries wait")
 INTERNAL = Kind(500, "internal", "Something went wrong here")
 UNAVAILABLE = Kind(503, "storage-unavailable", "Storage is unavailable")
+UNCONFIRMED = Kind(503, "not-replicated", "Too few replicas of storage have confirmed it")
 UNCONFIGURED = Kind(503, "not-configured", "No configuration has been published yet")
 FULL = Kind(503, "storage-full", "Storage is full")
 UNDECIDED = Kind(504, "test-undecided", "The test was not delivered in time")
@@ -113,6 +114,15 @@ def unavailable() -> Problem:
     return Problem(
         UNAVAILABLE,
         "storage is unavailable; whether the request took effect is unknown, so repeat it with its Idempotency-Key",
+        headers={"Retry-After": "2"},
+    )
+
+
+def unconfirmed() -> Problem:
+    """Redis has it, or may have it, but too few replicas said that they have it too."""
+    return Problem(
+        UNCONFIRMED,
+        "it may be stored, but is not confirmed, so a failover could lose it; repeat it with its Idempotency-Key",
         headers={"Retry-After": "2"},
     )
 

@@ -66,6 +66,7 @@ ENDPOINTS = (
             problems.MISMATCH,
             problems.BACKLOG,
             problems.FULL,
+            problems.UNCONFIRMED,
         ),
     ),
     Endpoint(

@@ -75,9 +75,9 @@ def accepting(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     begun: list[str] = []
     enqueue = Intake.enqueue
 
-    async def noted(self: Intake, notification: Notification, *more: Any) -> Accepted:
+    async def noted(self: Intake, notification: Notification, *more: Any, **named: Any) -> Accepted:
         begun.append(notification.id)
-        return await enqueue(self, notification, *more)
+        return await enqueue(self, notification, *more, **named)
 
     monkeypatch.setattr(Intake, "enqueue", noted)
     return begun

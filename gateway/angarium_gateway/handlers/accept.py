@@ -69,7 +69,7 @@ async def _store(
 ) -> Accepted:
     tenant = caller.tenant
     try:
-        return await app[INTAKE].enqueue(notification, once, tenant.backlog)
+        return await app[INTAKE].enqueue(notification, once, tenant.backlog, replicated=tenant.replicated)
     except IdempotencyConflict:
         raise Problem(MISMATCH, "this Idempotency-Key was used with another body; use a new key") from None
     except BacklogFull:
