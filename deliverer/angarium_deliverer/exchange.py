@@ -259,6 +259,7 @@ def _fixed_options(ca_file: str) -> list[tuple[int, Any]]:
         (pycurl.SSL_VERIFYPEER, 1),
         (pycurl.SSL_VERIFYHOST, 2),
         (pycurl.CAINFO, ca_file),
+        (pycurl.DNS_CACHE_TIMEOUT, -1),  # it holds what libcurl is told, and else would search it all at each connect
         (pycurl.MAXAGE_CONN, IDLE_S),
         (pycurl.MAXLIFETIME_CONN, LONGEST_CONNECTION_S),
     ]

@@ -7,12 +7,12 @@ The receiver runs in a process of its own; the clients take turns in every round
 2026-11-21, 2 busy cores (compare, don't quote), Python 3.11, aiohttp 3.14.5, pycurl 7.49 with libcurl 8.23:
 
     in flight                      1      16     128
-    aiohttp on uvloop          134.1    74.8    93.3
-    aiohttp on asyncio         145.3    80.9   104.7
-    AsyncCurlMulti on uvloop   105.3    62.5    62.7
-    AsyncCurlMulti on asyncio  117.1    75.8    72.0
-    our Dialer on uvloop        84.7    53.2    51.3
-    our Dialer on asyncio      103.0    49.2    57.9
+    aiohttp on uvloop          117.2    77.6    84.9
+    aiohttp on asyncio         148.9    82.9    77.4
+    AsyncCurlMulti on uvloop    65.3    52.7    53.9
+    AsyncCurlMulti on asyncio  104.7    55.7    60.2
+    our Dialer on uvloop        47.8    31.4    31.6
+    our Dialer on asyncio       73.6    34.2    32.2
 
 So libcurl does the HTTP. The other reason is the guard: libcurl hands over each address it is about to connect to.
 """

@@ -119,5 +119,9 @@ def moment(seconds: float) -> str:
 
 @lru_cache(maxsize=16)  # many lines are of the same millisecond
 def _moment(milliseconds: int) -> str:
-    time = datetime.fromtimestamp(milliseconds // 1000, UTC)
-    return f"{time:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03}Z"
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
