@@ -4,8 +4,8 @@ The selector is itself a file that the event loop watches (an epoll in an epoll)
 request and forgets it at each answer; with add_reader and remove_reader on uvloop that is six system calls, with a
 selector two, and here none: a socket stays registered while its connection idles, until it has something to say that
 nobody asked for. pycurl's AsyncCurlMulti has those costs, sets two timers for each request (together two thirds more
-CPU for a delivery: tests/benchmarks/clients.py), and leaves a cancelled handle in use until a later tick, when it may long
-be sending something else. Works on uvloop and on asyncio's selector loop.
+CPU for a delivery: tests/benchmarks/clients.py), and leaves a cancelled handle in use until a later tick, when it may
+long be sending something else. Works on uvloop and on asyncio's selector loop.
 """
 
 import asyncio
