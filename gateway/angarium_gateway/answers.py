@@ -42,5 +42,6 @@ class Answer(web.StreamResponse):
             raise ValueError("a header field has a line break in it")
         return (
             f"HTTP/1.1 {self.status} {self.reason}\r\n{fields}"
+            f"Server: angarium\r\nX-Content-Type-Options: nosniff\r\n"
             f"Content-Length: {len(self._body_bytes)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
         ).encode()

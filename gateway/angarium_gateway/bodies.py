@@ -39,10 +39,8 @@ async def read_body(request: web.Request, patience: float) -> bytes:
             return await request.read()
 
 
-async def read_short(content: StreamReader, patience: float) -> bytes:
-    """The same of a body that is known to be small, when the connection has nothing else to read it with."""
-    if content.is_eof():
-        return whole(content)
+async def read_late(content: StreamReader, patience: float) -> bytes:
+    """The same of a body that is known to be small and comes after its head."""
     with _unreadable_is_a_problem(patience):
         async with asyncio.timeout(patience):
             await content.wait_eof()

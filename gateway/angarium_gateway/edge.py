@@ -98,8 +98,6 @@ def finish(
     """What every answer gets, and its count."""
     headers = response.headers
     headers["X-Request-Id"] = name
-    headers["Server"] = "angarium"
-    headers["X-Content-Type-Options"] = "nosniff"
     if fields:
         headers.update(fields)
     if app[STOP].is_set() or headers.get("Connection") == "close":

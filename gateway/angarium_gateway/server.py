@@ -119,7 +119,6 @@ class Connection(RequestHandler):
             log.error("a connection failed", exc_info=exc)
             problem = Problem(INTERNAL)
         response = problem.response("req_unread")
-        response.headers["Server"] = "angarium"
         response.force_close()
         return response
 

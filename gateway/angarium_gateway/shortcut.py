@@ -11,7 +11,7 @@ from aiohttp.http_parser import RawRequestMessage
 
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import SETTINGS, STOP, VITALS
-from angarium_gateway.bodies import read_short
+from angarium_gateway.bodies import read_late, whole
 from angarium_gateway.edge import ACCEPTS, admit, failed, finish, request_id
 from angarium_gateway.handlers.accept import accept_body
 
@@ -37,7 +37,7 @@ async def accept(app: web.Application, message: RawRequestMessage, payload: Stre
     began = time.perf_counter()
     name, fields = request_id(message.headers), None
     try:
-        body = await read_short(payload, app[SETTINGS].gateway_body_timeout)
+        body = whole(payload) if payload.is_eof() else await read_late(payload, app[SETTINGS].gateway_body_timeout)
         caller, fields = admit(app, message.headers)
         app[VITALS].require_storage()
         app[VITALS].require_room()
