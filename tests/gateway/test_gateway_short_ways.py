@@ -137,3 +137,31 @@ async def test_without_the_router_the_answer_is_the_same(gateway: Gateway) -> No
             head = f"POST /v1/notifications{way} HTTP/1.1\r\nHost: a\r\n{key}{own}Content-Length: {len(body)}\r\n\r\n"
             answers.append(comparable(*await raw(gateway, (head + body).encode())))
         assert answers[0] == answers[1], (headers, body)
+
+
+def post(gateway: Gateway, name: str, data: str = "1") -> bytes:
+    """A request of that name."""
+    body = f'{{"event": "order.paid", "data": {data}}}'
+    head = f"POST /v1/notifications HTTP/1.1\r\nHost: a\r\nX-API-Key: {gateway.key.text}\r\nX-Request-Id: {name}\r\n"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+async def test_one_connection_takes_both_ways_in_turn(gateway: Gateway) -> None:
+    """Pipelined, in pieces, too large for the short way, of another route: each is answered, in order, once."""
+    late, health = post(gateway, "late"), b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Request-Id: health\r\n\r\n"
+    turns = [
+        (post(gateway, "a") + post(gateway, "b") + late[:-20], [("a", 202), ("b", 202)]),
+        (late[-20:] + post(gateway, "wrong", "{"), [("late", 202), ("wrong", 400)]),
+        (health + post(gateway, "c"), [("health", 200), ("c", 202)]),
+        (post(gateway, "large", json.dumps("x" * 100_000)) + post(gateway, "d"), [("large", 202), ("d", 202)]),
+    ]
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.settings.gateway_port)
+    async with asyncio.timeout(10):
+        for sent, expected in turns:
+            writer.write(sent)
+            for answer in expected:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:-2])
+                await reader.readexactly(int(fields["Content-Length"]))
+                assert (fields["X-Request-Id"], int(head.split(" ", 2)[1])) == answer
+    writer.close()
