@@ -100,6 +100,9 @@ class AttemptResponse(Response):
     status: int
     body: str = Field(default="", description="Its beginning.")
     truncated: bool = False
+    resent: bool = Field(
+        default=False, description="A kept connection ended without an answer, so that the request was sent twice."
+    )
 
 
 class TimelineEntry(Response):

@@ -130,6 +130,11 @@ def test_what_a_status_means(status: int, result: Result, reason: str) -> None:
     assert said.response == {"status": status, "body": "", "truncated": False}
 
 
+def test_a_request_that_was_sent_twice_is_told_in_the_timeline() -> None:
+    said = judge(answer(200)._replace(resent=True), frozenset(), 0)
+    assert said.response == {"status": 200, "body": "", "truncated": False, "resent": True}
+
+
 def test_a_status_is_told_in_words() -> None:
     assert judge(answer(503), frozenset(), 0).detail == "503 Service Unavailable"
     assert judge(answer(799), frozenset(), 0).detail == "799"
