@@ -42,6 +42,9 @@ crds: $(READY) ## write crds/*.yaml from the models
 bench: $(READY) ## what an accept and a delivery cost here (JSON with ARGS=--json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+chaos: $(READY) ## the promises under attack: kills, cuts, clocks (ARGS="--notifications 5000 --seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 e2e: $(READY) ## chart, images and a delivery on a real cluster (KUBECONFIG, or kind when Docker is there)
 	@tests/e2e/run $(ARGS)
 
@@ -56,4 +59,4 @@ lock: ## pin all dependencies again (needs uv)
 clean: ## forget .venv and all that was built
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup quickstart test check format crds bench e2e lock clean
+.PHONY: help setup quickstart test check format crds bench chaos e2e lock clean

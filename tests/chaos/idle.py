@@ -1,0 +1,60 @@
+"""`make chaos ARGS=--idle`: what a system with nothing to do asks of Redis.
+
+Each kind of pod runs alone, so that its commands are its own. MONITOR shows each, and which of them a script called:
+the sum is that of INFO commandstats, the rest is what pods send.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from pathlib import Path
+
+import redis.asyncio
+from tests.chaos.fleet import Fleet, Valkey
+from tests.chaos.plan import DELIVERERS, GATEWAYS
+from tests.chaos.run import publish
+
+SETTLED = 8.0  # s until a pod that has just started is idle
+MEASURED = 20.0  # s
+ALLOWED = 5.0  # commands a second for each pod
+
+
+async def run(folder: Path) -> bool:
+    """Print a table; whether it is within what is allowed."""
+    valkey = Valkey(folder)
+    await valkey.start()
+    try:
+        async with redis.asyncio.Redis.from_url(valkey.url) as client:
+            seal_key = await publish(valkey.url)
+            kept = True
+            print("| pods | commands/s that each sends | with those that its scripts call | sent by all, by name | |")
+            print("|---|---|---|---|---|")
+            for role, pods in (("gateway", GATEWAYS), ("deliverer", DELIVERERS)):
+                sent, called, which = await _measure(client, Fleet(folder, valkey.url, seal_key, roles=(role,)))
+                good = sent / pods < ALLOWED
+                kept = kept and good
+                row = [f"{pods} × {role}", f"{sent / pods:.2f}", f"{called / pods:.2f}", which]
+                print("| " + " | ".join([*row, "kept" if good else "**BROKEN**"]) + " |")
+            return kept
+    finally:
+        await valkey.kill()
+
+
+async def _measure(client: redis.asyncio.Redis, fleet: Fleet) -> tuple[float, float, str]:
+    """Commands a second of all pods: sent, with those of scripts, and the former by name."""
+    sent: Counter[str] = Counter()
+    called = 0
+    async with fleet:
+        await asyncio.sleep(SETTLED)
+        async with client.monitor() as monitor:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(MEASURED):
+                    while True:
+                        seen = await monitor.next_command()
+                        if seen["client_type"] == "lua":
+                            called += 1
+                        else:
+                            sent[seen["command"].split()[0].lower()] += 1
+        await fleet.stop()
+    names = ", ".join(f"{name} {count / MEASURED:.2f}" for name, count in sent.most_common(8))
+    return sent.total() / MEASURED, (sent.total() + called) / MEASURED, names
