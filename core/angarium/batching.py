@@ -17,13 +17,13 @@ class Batcher(Generic[T, R]):
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def submit(self, item: T) -> R:
-        """The result for this item."""
+    def submit(self, item: T) -> asyncio.Future[R]:
+        """What will be the result for this item."""
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._task is None:
             self._task = asyncio.create_task(self._drain(), name="batcher")
-        return await future
+        return future
 
     async def _drain(self) -> None:
         try:

@@ -25,6 +25,7 @@ class Slots:
         self._doubtful = 0
         self._one_freed = asyncio.Event()
         metrics.SLOTS.set(count)
+        metrics.SLOTS_USED.set_function(lambda: len(self._held))
 
     @property
     def free(self) -> int:
@@ -52,7 +53,6 @@ class Slots:
         self._held[_key(started.entry)] = task
         self._tenants[started.entry.ticket.tenant] += 1
         self._doubtful += started.doubtful
-        metrics.SLOTS_USED.set(len(self._held))
 
     def let_go(self, started: Started) -> None:
         """It has ended."""
@@ -63,7 +63,6 @@ class Slots:
             del self._tenants[tenant]
         self._doubtful -= started.doubtful
         self._one_freed.set()
-        metrics.SLOTS_USED.set(len(self._held))
 
     async def freed(self, most: float | None = None) -> None:
         """Wait until the next is let go, at most so many seconds."""
