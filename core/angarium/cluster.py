@@ -19,6 +19,7 @@ from redis.crc import REDIS_CLUSTER_HASH_SLOTS
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError
 
+from angarium.errors import StorageUnavailable
 from angarium.redis_url import Place, ask
 from angarium.slots import Command, slot_of
 from angarium.wire import AWAY, Call, Keeper, Wire
@@ -51,6 +52,8 @@ class Cluster:
 
     def reaches(self, command: Command) -> bool:
         """Whether the master that serves this command is known, and not known to be away."""
+        if not self._nodes:
+            return True  # nothing is known yet
         home = self._home(slot_of(command))
         return home is not None and (home not in self._wires or not self._wires[home].away)
 
@@ -93,8 +96,10 @@ class Cluster:
             host = error.host or (here.host if here else "")
             self._homes[call.slot] = Place(host, int(error.port))
             self._send(call)
-        else:
+        elif call.patient:
             self._homeless.append(call)
+        else:
+            call.fail(StorageUnavailable(str(error)))
         self.doubt()
 
     def doubt(self) -> None:

@@ -51,6 +51,11 @@ class Link:
         self.clustered = settings.where.kind is Kind.CLUSTER  # then commands that block need a Link for each shard
         self._servers = _servers(settings, self.timeout, confirm)
         self._sweep: asyncio.TimerHandle | None = None
+        self._patient = True  # whether its calls wait while their server is away
+
+    def hasty(self) -> "Link":
+        """This link, for calls that had rather fail than wait for a master of a Cluster while others could be asked."""
+        return _Hasty(self) if self.clustered else self
 
     def start(self) -> None:
         """As entering does."""
@@ -100,12 +105,19 @@ class Link:
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one
         if self._sweep is None:
             self._sweep = loop.call_later(self.timeout / 4, self._expire)
-        return Call(packed, loop.time() + self.timeout, loop.create_future())
+        return Call(packed, loop.time() + self.timeout, loop.create_future(), self._patient)
 
     def _expire(self) -> None:
         loop = asyncio.get_running_loop()
         open_ = self._servers.expire(loop.time(), StorageUnavailable("redis did not answer in time"))
         self._sweep = loop.call_later(self.timeout / 4, self._expire) if open_ else None
+
+
+class _Hasty(Link):
+    """Goes through another Link's connections."""
+
+    def __init__(self, other: Link) -> None:
+        vars(self).update(vars(other), _sweep=None, _patient=False)
 
 
 class _Single:

@@ -33,7 +33,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from angarium.errors import NoScript, NotReplicated, StorageFull, StorageRefused
+from angarium.errors import NoScript, NotReplicated, StorageFull, StorageRefused, StorageUnavailable
 from angarium.lineage import MEANS, Lineage, Server, read_server
 from angarium.telemetry.metrics import REDIS_FAILOVERS
 
@@ -50,9 +50,11 @@ INFO = hiredis.pack_command(("INFO", "server", "replication"))  # type: ignore[a
 class Call:
     """One command on its way; `deadline` is the loop's time, `slot` a Cluster's."""
 
-    __slots__ = ("deadline", "future", "packed", "slot")
+    __slots__ = ("deadline", "future", "packed", "patient", "slot")
 
-    def __init__(self, packed: bytes, deadline: float, future: asyncio.Future[Any]) -> None:
+    def __init__(self, packed: bytes, deadline: float, future: asyncio.Future[Any], patient: bool = True) -> None:
+        """`patient`: it waits while its server is away."""
+        self.patient = patient
         self.packed = packed
         self.deadline = deadline
         self.future = future
@@ -157,6 +159,8 @@ class Wire:
         if self._failures == 1:
             log.warning("redis is away", extra={"error": str(error) or type(error).__name__})
         self.up = False
+        for call in self.take(lambda call: not call.patient):
+            call.fail(StorageUnavailable("redis is away"))
         if self._keeper:
             self._keeper.doubt()
         await asyncio.sleep(min(0.02 * 2 ** min(self._failures, 6), 1.0))

@@ -100,6 +100,7 @@ class Consumer:
         self.name = name
         self._queue = queue
         self._bells = Bells(queue, block)
+        self._hasty = queue.link.hasty()
         self._first = 0  # the shard that is asked first: each in turn
         self._settling: dict[ShardKeys, Batcher[Settlement, list[Any]]] = {}
 
@@ -123,6 +124,8 @@ class Consumer:
             try:
                 taken = await self._take(keys, [GROUP, self.name, left, doubts_left, *skipped])
             except StorageUnavailable:
+                if self._queue.link.clustered:
+                    continue  # other masters may be there
                 if found.started:  # they have begun
                     return Taken(found.started, True)
                 raise
@@ -130,7 +133,7 @@ class Consumer:
         return found
 
     async def _take(self, keys: ShardKeys, arguments: list[Argument]) -> Taken:
-        more, rows = await TAKE.run(self._queue.link, [keys.counters], arguments)
+        more, rows = await TAKE.run(self._hasty, [keys.counters], arguments)
         begun = [(Entry(keys, row[0], row[1].decode("ascii"), parse_ticket(row[2])), row[3:]) for row in rows]
         return Taken(await self._readable(begun), bool(more))
 

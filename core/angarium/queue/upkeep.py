@@ -39,10 +39,11 @@ class Upkeep:
 
     def __init__(self, queue: Queue, name: str) -> None:
         self._queue, self._name = queue, name
+        self._hasty = queue.link.hasty()
 
     async def promote(self, keys: ShardKeys, limit: int = 500) -> Promotion:
         """Move what is due in one shard to its lines, and seat callbacks that may go on."""
-        moved, wait = await PROMOTE.run(self._queue.link, [keys.counters], [limit, LONGEST_PAUSE_MS])
+        moved, wait = await PROMOTE.run(self._hasty, [keys.counters], [limit, LONGEST_PAUSE_MS])
         return Promotion(moved, None if wait < 0 else wait / 1000)
 
     async def limit(self, keys: ShardKeys, limits: Iterable[Limit]) -> int:
