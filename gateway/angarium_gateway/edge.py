@@ -102,8 +102,9 @@ def finish(
         headers.update(fields)
     if app[STOP].is_set() or headers.get("Connection") == "close":
         response.force_close()
-    _answered(route, response.status).inc()
-    _duration(route).observe(time.perf_counter() - began)
+    answered, duration = _meters(route, response.status)
+    answered.inc()
+    duration.observe(time.perf_counter() - began)
 
 
 def request_id(headers: Mapping[str, str]) -> str:
@@ -151,13 +152,8 @@ def _route(request: web.Request) -> str:
 
 
 @lru_cache(maxsize=256)
-def _answered(route: str, status: int) -> Counter:
-    return metrics.REQUESTS.labels(route, str(status))
-
-
-@lru_cache(maxsize=64)
-def _duration(route: str) -> Histogram:
-    return metrics.REQUEST_DURATION.labels(route)
+def _meters(route: str, status: int) -> tuple[Counter, Histogram]:
+    return metrics.REQUESTS.labels(route, str(status)), metrics.REQUEST_DURATION.labels(route)
 
 
 @lru_cache(maxsize=64)

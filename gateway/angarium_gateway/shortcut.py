@@ -39,8 +39,9 @@ async def accept(app: web.Application, message: RawRequestMessage, payload: Stre
     try:
         body = whole(payload) if payload.is_eof() else await read_late(payload, app[SETTINGS].gateway_body_timeout)
         caller, fields = admit(app, message.headers)
-        app[VITALS].require_storage()
-        app[VITALS].require_room()
+        vitals = app[VITALS]
+        vitals.require_storage()
+        vitals.require_room()
         answer = await accept_body(app, caller, message.headers, body)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem and the log the rest
         answer = failed(error, ACCEPTS, name)

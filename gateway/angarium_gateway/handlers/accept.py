@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import Counter
 
 from angarium.notifications import Notification
-from angarium.queue import Accepted, BacklogFull, Idempotency, IdempotencyConflict
+from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.telemetry import metrics
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
@@ -30,26 +30,33 @@ async def accept(request: web.Request, caller: Caller) -> Answer:
 
 async def accept_body(app: web.Application, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
     """The same of a request that has been read."""
-    once = idempotency(headers.get("Idempotency-Key"), body)
-    notification = _compose(app, caller, body, once)
+    once, tenant, intake = idempotency(headers.get("Idempotency-Key"), body), caller.tenant, app[INTAKE]
+    notification = _compose(app, intake, caller, body, once)
     if once:
-        app[IN_PROGRESS].begin(caller.tenant.id, once.key)
+        app[IN_PROGRESS].begin(tenant.id, once.key)
     try:
-        stored = await _store(app, caller, notification, once)
+        stored = await intake.enqueue(notification, once, tenant.backlog, replicated=tenant.replicated)
         if stored.replay:
             return await _replayed(app, caller, stored.id)
+    except IdempotencyConflict:
+        raise Problem(MISMATCH, "this Idempotency-Key was used with another body; use a new key") from None
+    except BacklogFull:
+        detail = f"this tenant may have {tenant.backlog} deliveries waiting"
+        raise Problem(BACKLOG, detail, headers={"Retry-After": "5"}) from None
     finally:
         if once:
-            app[IN_PROGRESS].end(caller.tenant.id, once.key)
+            app[IN_PROGRESS].end(tenant.id, once.key)
     _count(notification)
     return _answer(notification, caller)
 
 
-def _compose(app: web.Application, caller: Caller, body: bytes, once: Idempotency | None) -> Notification:
+def _compose(
+    app: web.Application, intake: Intake, caller: Caller, body: bytes, once: Idempotency | None
+) -> Notification:
     asked = read_notification(body)
     tenant, now = caller.tenant, now_ms()
     return Notification(
-        id=app[INTAKE].new_id(tenant.id, once, now),
+        id=intake.new_id(tenant.id, once, now),
         tenant=tenant.id,
         product=tenant.product,
         event=asked.event,
@@ -62,19 +69,6 @@ def _compose(app: web.Application, caller: Caller, body: bytes, once: Idempotenc
         by=caller.label,
         config_revision=app[TAIL].revision,
     )
-
-
-async def _store(
-    app: web.Application, caller: Caller, notification: Notification, once: Idempotency | None
-) -> Accepted:
-    tenant = caller.tenant
-    try:
-        return await app[INTAKE].enqueue(notification, once, tenant.backlog, replicated=tenant.replicated)
-    except IdempotencyConflict:
-        raise Problem(MISMATCH, "this Idempotency-Key was used with another body; use a new key") from None
-    except BacklogFull:
-        detail = f"this tenant may have {tenant.backlog} deliveries waiting"
-        raise Problem(BACKLOG, detail, headers={"Retry-After": "5"}) from None
 
 
 async def _replayed(app: web.Application, caller: Caller, known: str) -> Answer:
