@@ -20,6 +20,7 @@ READY_IN = 30.0  # s
 GONE_IN = 60.0  # s
 DRAIN_SECONDS = 5.0
 SKEWS = (-60.0, 60.0, 0.0)  # s that the deliverers' clocks are wrong by: two of them two minutes apart
+REDIS_CLOCK = "chaos:clock"  # the key that says how wrong Redis's clock is
 CLOCK = str(Path(__file__).parent / "clock")
 
 
@@ -120,6 +121,7 @@ class Fleet:
     redis_url: str
     seal_key: str
     slots_each: int = 64
+    redis_clock: str = REDIS_CLOCK
     roles: tuple[str, ...] = ("gateway", "deliverer")
     slots: dict[tuple[str, int], Pod] = field(default_factory=dict)
     exit_codes: list[tuple[str, int]] = field(default_factory=list)
@@ -204,6 +206,7 @@ class Fleet:
         return os.environ | {
             "PYTHONPATH": os.pathsep.join(filter(None, (CLOCK, os.environ.get("PYTHONPATH")))),
             "CHAOS_CLOCK": str(clock),
+            "CHAOS_REDIS_CLOCK": self.redis_clock,
             "ANGARIUM_REDIS_URL": self.redis_url,
             "ANGARIUM_SEAL_KEYS": self.seal_key,
             "ANGARIUM_EGRESS_ALLOWED_CIDRS": "127.0.0.0/8",

@@ -5,7 +5,7 @@ of any speed. What they then meet is up to the machine: a seed repeats the plan,
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +29,7 @@ class Kind(StrEnum):
     TEAR = "replies are torn in the middle"
     HALF_CLOSE = "connections are half-closed"
     CLOCK = "a deliverer's clock jumps"
+    REDIS_CLOCK = "Redis's clock jumps"
     FULL = "Valkey is full"
     FORGET_SCRIPTS = "Valkey forgets its scripts"
     FLAP = "the flapping receiver is down"
@@ -50,15 +51,15 @@ def dice_of(whose: str, seed: int) -> random.Random:
     return random.Random(f"{whose} {seed}")  # noqa: S311 - it guards no secret
 
 
-def faults(seed: int, notifications: int) -> list[Fault]:
+def faults(seed: int, notifications: int, kinds: Sequence[Kind] = tuple(Kind)) -> list[Fault]:
     """In order; each kind once where there are enough, then by chance."""
     dice = dice_of("faults", seed)
     count = min(60, max(8, notifications // 300))
-    kinds = list(Kind)
-    dice.shuffle(kinds)
-    kinds = (kinds + dice.choices(list(Kind), k=count))[:count]
+    once = list(kinds)
+    dice.shuffle(once)
+    drawn = (once + dice.choices(kinds, k=count))[:count]
     step = 0.88 * notifications / count
-    return [_fault(dice, kind, int(notifications * 0.03 + step * (i + dice.random()))) for i, kind in enumerate(kinds)]
+    return [_fault(dice, kind, int(notifications * 0.03 + step * (i + dice.random()))) for i, kind in enumerate(drawn)]
 
 
 def _fault(dice: random.Random, kind: Kind, at: int) -> Fault:
@@ -72,6 +73,8 @@ def _fault(dice: random.Random, kind: Kind, at: int) -> Fault:
             return Fault(at, kind, seconds, amount=round(dice.uniform(0.05, 1.5), 2))
         case Kind.CLOCK:
             return Fault(at, kind, slot=slot, amount=dice.choice((-240, -30, 30, 240)))
+        case Kind.REDIS_CLOCK:
+            return Fault(at, kind, amount=dice.choice((-10, 0, 20, 40)))
         case Kind.ROLL_DELIVERER | Kind.ROLL_GATEWAY:
             return Fault(at, kind, slot=slot)
         case Kind.CUT | Kind.TEAR | Kind.HALF_CLOSE | Kind.FORGET_SCRIPTS:
@@ -84,7 +87,7 @@ def describe(fault: Fault) -> str:
     """One line of the report."""
     more = [f"slot {fault.slot}"] if "deliverer" in fault.kind or "gateway" in fault.kind else []
     more += [f"{fault.seconds:g} s"] if fault.seconds else []
-    more += [f"by {fault.amount:+g} s"] if fault.kind is Kind.CLOCK else []
+    more += [f"to {fault.amount:+g} s"] if fault.kind in (Kind.CLOCK, Kind.REDIS_CLOCK) else []
     more += [f"{fault.amount:g} s late"] if fault.kind is Kind.DELAY else []
     more += ["back under a new name"] if fault.kind.startswith("kill") and fault.amount else []
     return f"{fault.kind.value}{' (' + ', '.join(more) + ')' if more else ''}"

@@ -16,7 +16,7 @@ from tests.chaos.audit import stand
 from tests.chaos.callers import Callers
 from tests.chaos.drills import Drills
 from tests.chaos.fleet import Fleet, Valkey
-from tests.chaos.plan import RIVAL, SHOP, SUBSCRIPTIONS, Subscription, faults, orders
+from tests.chaos.plan import RIVAL, SHOP, SUBSCRIPTIONS, Kind, Subscription, faults, orders
 from tests.chaos.proxy import Proxy
 from tests.chaos.receivers import Receiver
 from tests.chaos.saboteur import Saboteur
@@ -43,6 +43,7 @@ class Options:
     notifications: int = 50_000
     seed: int = 1
     faults: int | None = None
+    kinds: tuple[Kind, ...] = tuple(Kind)
     drills: bool = True
     timed: bool = True
     quiet_in: float = QUIET_IN
@@ -129,7 +130,7 @@ def _callback(subscription: Subscription, url: str, seal_key: str, signing_key: 
 async def run(options: Options, folder: Path | None = None) -> Report:
     """Do it all."""
     folder, began = folder or Path(tempfile.mkdtemp(prefix="angarium-chaos-")), time.monotonic()
-    planned = faults(options.seed, options.notifications)[: options.faults]
+    planned = faults(options.seed, options.notifications, options.kinds)[: options.faults]
     async with town(folder, options.seed) as where:
         fleet, notes = where.fleet, []
         callers = Callers(options.seed, fleet.gateways, {tenant: key.text for tenant, key in where.keys.items()})
@@ -154,6 +155,7 @@ async def run(options: Options, folder: Path | None = None) -> Report:
             callers.unexpected, {name: each.book for name, each in where.receivers.items()},
             await stand(where.queue, callers.orders), duplicates_allowed(planned, fleet.slots_each) + more,
             await _foreign_reads(where, callers), fleet.exit_codes, finished, drills.measured, options.timed,
+            any(fault.kind is Kind.REDIS_CLOCK for fault in planned),
         )  # fmt: skip
         await fleet.stop()
     return Report(judge(evidence), saboteur.made, time.monotonic() - began, folder, notes + _hints(evidence, folder))

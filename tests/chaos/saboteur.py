@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import redis.asyncio
-from tests.chaos.fleet import Fleet, Valkey
+from tests.chaos.fleet import REDIS_CLOCK, Fleet, Valkey
 from tests.chaos.plan import Fault, Kind, describe
 from tests.chaos.proxy import Proxy
 from tests.chaos.receivers import Receiver
@@ -49,7 +49,7 @@ class Saboteur:
                 return [f"deliverer {fault.slot}"]
             case Kind.KILL_GATEWAY | Kind.ROLL_GATEWAY:
                 return [f"gateway {fault.slot}"]
-            case Kind.KILL_VALKEY | Kind.FULL | Kind.FORGET_SCRIPTS:
+            case Kind.KILL_VALKEY | Kind.REDIS_CLOCK | Kind.FULL | Kind.FORGET_SCRIPTS:
                 return ["valkey"]
             case Kind.FLAP:
                 return ["flapping"]
@@ -62,8 +62,6 @@ class Saboteur:
                 await self._kill("deliverer", fault)
             case Kind.KILL_GATEWAY:
                 await self._kill("gateway", fault)
-            case Kind.KILL_VALKEY:
-                await self._restart_valkey(fault.seconds)
             case Kind.KILL_ALL:
                 await self.kill_all(fault.seconds, same_names=not fault.amount)
             case Kind.ROLL_DELIVERER:
@@ -77,14 +75,23 @@ class Saboteur:
                 pod.thaw()
             case Kind.CLOCK:
                 self.fleet.shift(fault.slot, fault.amount)
-            case Kind.FULL:
-                await self._fill(fault.seconds)
-            case Kind.FORGET_SCRIPTS:
-                await self._tell("SCRIPT", "FLUSH")
             case Kind.FLAP:
                 await self._flap(fault.seconds)
+            case Kind.KILL_VALKEY | Kind.REDIS_CLOCK | Kind.FULL | Kind.FORGET_SCRIPTS:
+                await self._trouble_valkey(fault)
             case _:
                 await self._disturb(fault)
+
+    async def _trouble_valkey(self, fault: Fault) -> None:
+        match fault.kind:
+            case Kind.KILL_VALKEY:
+                await self._restart_valkey(fault.seconds)
+            case Kind.REDIS_CLOCK:
+                await self._tell("SET", REDIS_CLOCK, round(fault.amount))
+            case Kind.FULL:
+                await self._fill(fault.seconds)
+            case _:
+                await self._tell("SCRIPT", "FLUSH")
 
     async def _kill(self, role: str, fault: Fault) -> None:
         pod = await self.fleet.kill(role, fault.slot)

@@ -3,7 +3,10 @@
 from pathlib import Path
 
 import pytest
+from tests.chaos.plan import Kind
 from tests.chaos.run import Options, run
+
+CLOCKS = (Kind.CLOCK, Kind.REDIS_CLOCK)
 
 
 @pytest.mark.timeout(300)
@@ -13,3 +16,11 @@ async def test_every_promise_is_kept_under_attack(tmp_path: Path, seed: int) -> 
     broken = [verdict for verdict in report.verdicts if not verdict.kept]
     assert not broken, "\n".join([*map(str, broken), *map(str, report.faults), *report.notes])
     assert len(report.faults) == 8
+
+
+@pytest.mark.timeout(300)
+async def test_clocks_that_jump_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    """Deliverers' clocks are two minutes apart from the start; no deliverer dies, so that no duplicate is allowed."""
+    report = await run(Options(notifications=400, seed=1, kinds=CLOCKS, drills=False, longest=150.0), tmp_path)
+    broken = [verdict for verdict in report.verdicts if not verdict.kept]
+    assert not broken, "\n".join([*map(str, broken), *map(str, report.faults), *report.notes])

@@ -36,6 +36,7 @@ class Evidence:
     finished: bool = True
     drills: dict[str, float] = field(default_factory=dict)
     timed: bool = True  # whether the drills' times are judged
+    redis_clock_jumped: bool = False  # by which Retry-After is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,9 @@ def _retries(e: Evidence) -> Verdict:
     asked = sum(book.asked_to_wait for book in e.books.values())
     recovered = e.stand.counters.get("recovered", 0)
     measured = f"{len(e.stand.excessive)} beyond their policy; Retry-After {asked} times, {undercut} came sooner"
-    return Verdict(5, "retries are bounded and honest", measured, not e.stand.excessive and undercut <= recovered)
+    measured += " (Redis's clock jumped)" if e.redis_clock_jumped else ""
+    honest = undercut <= recovered or e.redis_clock_jumped
+    return Verdict(5, "retries are bounded and honest", measured, not e.stand.excessive and honest)
 
 
 def _not_silent(e: Evidence) -> Verdict:
