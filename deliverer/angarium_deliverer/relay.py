@@ -66,12 +66,10 @@ class Relay:
             return 0.0
         taken = await self._consumer.take(min(slots.free, LARGEST_TAKE), slots.doubtful_left, slots.crowding())
         self._launch(taken.started)
-        if taken.started:
-            return 0.0
-        if taken.more:  # for those who have room for it; for us once one of ours has ended
-            await slots.freed(NOT_FOR_US_PAUSE)
-        else:
+        if not taken.more:
             await self._consumer.wait()
+        elif not taken.started:  # for those who have room for it; for us once one of ours has ended
+            await slots.freed(NOT_FOR_US_PAUSE)
         return 0.0
 
     async def dispatch(self, entries: list[Entry]) -> None:

@@ -139,7 +139,7 @@ async def test_what_a_gateway_had_agreed_on_before_it_died_is_stored_by_the_next
         notification, once = new.compose(moved_key(old.queue, new.queue))
         assert once
         homes = new.queue.homes("t", once.key.encode())
-        await new.intake._agree(homes, notification, once)  # and then it dies
+        await new.intake._agree(new.queue.link, homes, notification, once)  # and then it dies
         assert await stored(new.queue) == 0
         answer = await {"old": old, "new": new}[asked].post(once.key)
         assert answer == Accepted(notification.id, replay=True)

@@ -21,12 +21,16 @@ class Bells:
         self._links: dict[ShardKeys | None, Link] = {}
         self._listening: dict[ShardKeys, asyncio.Task[None]] = {}
         self._waiting = False
+        self._first = 0  # whose bell is heard first where several have rung: each in turn
 
-    async def wait(self) -> None:
-        """Until one rings, or for the blocking time."""
+    async def wait(self) -> list[ShardKeys]:
+        """Until one rings, or for the blocking time; the shards that are to be looked at then (none: all)."""
         if not self._queue.link.clustered:
-            await self._link(None).call("BLPOP", *[keys.bell for keys in self._queue.shards], self._block)
-            return
+            shards = self._queue.shards
+            self._first = (self._first + 1) % len(shards)
+            bells = {keys.bell: keys for keys in (*shards[self._first :], *shards[: self._first])}
+            rang = await self._link(None).call("BLPOP", *bells, self._block)
+            return [bells[rang[0].decode()]] if rang else []
         for keys in self._queue.reachable:
             if keys not in self._listening:
                 self._listening[keys] = asyncio.create_task(self._listen(keys), name="bell")
@@ -37,8 +41,10 @@ class Bells:
             await asyncio.wait(self._listening.values(), timeout=self._block, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._waiting = False
-        for keys in [keys for keys, task in self._listening.items() if task.done()]:
+        heard = [keys for keys, task in self._listening.items() if task.done()]
+        for keys in heard:
             self._heard(self._listening.pop(keys))
+        return heard
 
     async def _listen(self, keys: ShardKeys) -> None:
         rang = await self._link(keys).call("BLPOP", keys.bell, self._block)

@@ -57,7 +57,7 @@ class Started:
 
 @dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Taken:
-    """`more`: something is left that is ready, for whoever has room for it."""
+    """`more`: something may be left that is ready, for whoever has room for it."""
 
     started: list[Started]
     more: bool
@@ -101,7 +101,10 @@ class Consumer:
         self._queue = queue
         self._bells = Bells(queue, block)
         self._hasty = queue.link.hasty()
+        self._block = block
         self._first = 0  # the shard that is asked first: each in turn
+        self._rang: list[ShardKeys] = []  # whose bells have just rung
+        self._all_at = 0.0  # loop time of the last look at all
         self._settling: dict[ShardKeys, Batcher[Settlement, list[Any]]] = {}
 
     async def __aenter__(self) -> "Consumer":
@@ -114,9 +117,8 @@ class Consumer:
         """Begin attempts of up to `free` ready deliveries, without waiting; `doubtful` of them at most go to callbacks
         that failed last time or have never answered, and tenants in `skipped` get none."""
         found = Taken([], False)
-        shards = self._queue.reachable
-        doubts, self._first = free if doubtful is None else doubtful, (self._first + 1) % max(1, len(shards))
-        for keys in (*shards[self._first :], *shards[: self._first]):
+        doubts = free if doubtful is None else doubtful
+        for keys in self._turn():
             left = free - len(found.started)
             if left <= 0:
                 return Taken(found.started, True)
@@ -130,7 +132,22 @@ class Consumer:
                     return Taken(found.started, True)
                 raise
             found = Taken(found.started + taken.started, found.more or taken.more)
+        if len(self._queue.shards) == 1:  # then one look more costs less than listening for the bell
+            return Taken(found.started, found.more or bool(found.started))
         return found
+
+    def _turn(self) -> list[ShardKeys]:
+        """The shards to look at: those whose bell has rung; else, and now and then, all, each first in its turn.
+
+        Two hundred pods that look at all of forty shards whenever one rings keep Redis busy with nothing.
+        """
+        now = asyncio.get_running_loop().time()
+        rang, self._rang = self._rang, []
+        if rang and now - self._all_at < self._block:
+            return rang
+        shards = self._queue.reachable
+        self._all_at, self._first = now, (self._first + 1) % max(1, len(shards))
+        return shards[self._first :] + shards[: self._first]
 
     async def _take(self, keys: ShardKeys, arguments: list[Argument]) -> Taken:
         more, rows = await TAKE.run(self._hasty, [keys.counters], arguments)
@@ -139,7 +156,7 @@ class Consumer:
 
     async def wait(self) -> None:
         """Wait until something may be ready, or for the blocking time."""
-        await self._bells.wait()
+        self._rang = await self._bells.wait()
 
     async def start(self, entries: list[Entry]) -> list[Started]:
         """Begin again what was claimed; those settled already or taken over by another consumer are left out."""
