@@ -6,7 +6,6 @@ bits, so a plain SHA-256 is all that the data plane needs to keep (no slow hash 
 
 import base64
 import hashlib
-import hmac
 import re
 import secrets
 import zlib
@@ -60,8 +59,3 @@ def key_id(text: str) -> str | None:
 def digest(text: str) -> str:
     """SHA-256 of a key, in hex."""
     return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def same(text: str, sha256: str) -> bool:
-    """Whether `text` is the key with that hash, in constant time."""
-    return hmac.compare_digest(digest(text), sha256)
