@@ -2,6 +2,7 @@
 
 import base64
 
+import pytest
 from tests.chart.objects import Objects, Render, of_kind, one, pods
 
 
@@ -45,7 +46,15 @@ def test_changed_settings_start_it_anew(render: Render) -> None:
     assert first != second
 
 
-def test_an_own_redis_leaves_it_out(render: Render) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://redis.test:6380/0",
+        "redis+sentinel://:pw@one:26379,two:26379/main/0?sentinel_password=pw",
+        "rediss+cluster://one:6379,two:6379",
+    ],
+)
+def test_an_own_redis_leaves_it_out(render: Render, url: str) -> None:
     """Whatever valkey.enabled says."""
-    objects = render({"redis": {"url": "rediss://redis.test:6380/0"}})
+    objects = render({"redis": {"url": url}})
     assert of_kind(objects, "StatefulSet") == []
