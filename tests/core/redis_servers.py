@@ -146,6 +146,12 @@ class Replicated:
         others, replicas = int(facts[b"num-other-sentinels"]), int(facts[b"num-slaves"])
         return (others, replicas, facts[b"flags"]) == (len(self.sentinels) - 1, len(self.replicas), b"master")
 
+    async def cut_off(self) -> None:
+        """Let nothing more reach the replicas; they stand still until they are resumed."""
+        for replica in self.replicas:
+            replica.pause()
+        await self.master.do("CLIENT", "KILL", "TYPE", "replica")
+
     async def promoted(self) -> Server:
         """The replica that is master now; waits for it."""
         found: list[Server] = []
