@@ -95,7 +95,10 @@ async def test_get_angarium_shows_all_kinds(crds_installed: None, api: Api, name
         ),
         ("callback.spec.delivery.rateLimit.requests", "Attempts that may begin in each period."),
         ("callback.spec.delivery.autoDisable.after", "Default: the product's, else 120h."),
-        ("product.spec.delivery.durability", "Replicated: a replica of it does too, which takes longer."),
+        (
+            "product.spec.delivery.durability",
+            "Replicated: replicas of it have confirmed it too, which takes longer; 503 where too few do in time.",
+        ),
         ("organization.spec.weight", "Its share beside the product's other tenants when there is more than fits."),
     ],
 )

@@ -71,7 +71,7 @@ class ProductDelivery(SpecModel):
     durability: Literal["Standard", "Replicated"] = Field(
         default="Standard",
         description="What a 202 stands for. Standard: Redis holds the notification."
-        " Replicated: a replica of it does too, which takes longer.",
+        " Replicated: replicas of it have confirmed it too, which takes longer; 503 where too few do in time.",
     )
     retry: Retry = Field(default_factory=Retry, description="When to try again.")
     max_in_flight: InFlight = Field(
