@@ -57,7 +57,8 @@ class Publisher:
             try:
                 state = await self._store.state()
                 known = self._loaded and state.epoch == self._store.epoch != ""
-                if not known or state.records != len(self._snapshot.published):
+                fell_back = state.revision < self._store.revision  # a failover lost the last ones
+                if not known or fell_back or state.records != len(self._snapshot.published):
                     await self._recover()
             except RecordsLost:  # somebody began it just now: the next look takes it as it is
                 self._loaded = False

@@ -35,6 +35,7 @@ class ConfigStore:
         self._keys = ConfigKeys(prefix)
         self._floor = 0  # revisions rise even when Redis has lost its count
         self.epoch = ""
+        self.revision = 0  # that the store had when we last read or wrote all of it
 
     async def state(self) -> StoreState:
         """Which store this is; compare its epoch with our own to see whether records were lost."""
@@ -46,7 +47,7 @@ class ConfigStore:
     async def adopt(self) -> dict[str, tuple[int, str]]:
         """Go on with the store as it stands: its records, key → (revision, JSON). Empty where it must `begin`."""
         state = await self.state()
-        self.epoch, self._floor = state.epoch, max(self._floor, state.revision)
+        self.epoch, self._floor, self.revision = state.epoch, max(self._floor, state.revision), state.revision
         return await self.read() if state.epoch else {}
 
     async def begin(self, records: Iterable[Record]) -> Mapping[str, int]:
@@ -69,6 +70,7 @@ class ConfigStore:
         if answer != b"published":
             raise RecordsLost
         self.epoch, self._floor = epoch.decode(), rest[0]
+        self.revision = self._floor
         first = self._floor - len(changes) + 1
         return {key: first + i for i, (key, _) in enumerate(changes)}
 
