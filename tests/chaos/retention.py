@@ -44,7 +44,7 @@ async def run(folder: Path, notifications: int) -> bool:
             await cycle(queue, 2 * BATCH, retention_s=0)
             before = await size(client)
             began = time.monotonic()
-            await fill(queue, notifications, retention_s=3)
+            await fill(queue, notifications, retention_s=20)
             peak = await size(client)
             await forget(queue)
             after = await size(client)
