@@ -12,7 +12,7 @@ LIMIT = 500
 
 
 class Promoter:
-    """One round promotes every shard that can be reached; `hurry` shortens the sleep for what this pod has just scheduled."""
+    """Promotes, round after round, every shard in reach; `hurry` shortens the sleep for what this pod has scheduled."""
 
     def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
         self._queue, self._upkeep = queue, upkeep

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 from tests.chart.objects import CHART, Objects, Render, container, environment, of_kind, one, pods
 
 import angarium
@@ -86,8 +87,9 @@ def test_ports_probes_and_settings_agree_with_the_services(defaults: Objects) ->
     from angarium_gateway.settings import GatewaySettings
     from angarium_operator.settings import OperatorSettings
 
-    models = {"gateway": GatewaySettings, "deliverer": DelivererSettings, "operator": OperatorSettings}
-    for service, model in models.items():
+    services: tuple[tuple[str, type[BaseSettings]], ...]
+    services = ("gateway", GatewaySettings), ("deliverer", DelivererSettings), ("operator", OperatorSettings)
+    for service, model in services:
         pod = pods(defaults)[service]
         ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
         assert ports["probes"] == model.model_fields["probe_port"].default
