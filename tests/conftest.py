@@ -1,13 +1,13 @@
 """What every test may ask for: a real Valkey of its worker, emptied before each test."""
 
 import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
+from tests.ports import free_port
 
 from angarium.settings import RedisSettings
 
@@ -23,13 +23,6 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("valkey")
     with ValkeyServer(data_dir=folder, port=free_port()) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

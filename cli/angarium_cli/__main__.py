@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 
+from angarium.process import CantListenError
 from angarium_cli.errors import Exit, Failure
 
 TRACE = "ANGARIUM_TRACE"  # set it to see where a mistake of ours comes from
@@ -17,6 +18,8 @@ def main() -> None:
         app()
     except Failure as failure:
         _end(str(failure), failure.code)
+    except CantListenError as error:
+        _end(str(error), Exit.BLOCKED)
     except KeyboardInterrupt:
         raise SystemExit(Exit.INTERRUPTED) from None
     except BrokenPipeError:  # `angarium list | head`

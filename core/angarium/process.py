@@ -2,9 +2,27 @@
 
 import asyncio
 import contextlib
+import os
 import resource
 import signal
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+
+EX_CONFIG = 78
+
+
+class CantListenError(Exception):
+    """An address of the settings can't be listened at; the message names the variables."""
+
+
+@contextlib.contextmanager
+def opening(variables: str, host: str, port: int) -> Iterator[None]:
+    """Say in the words of the settings what keeps the body from opening a server."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
+        raise CantListenError(f"{variables}: can't listen at {host}:{port}: {reason}") from error
 
 
 def allow_more_files() -> None:
@@ -20,4 +38,8 @@ async def until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> No
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await run(stop)
+    try:
+        await run(stop)
+    except CantListenError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - as other wrong settings are told
+        raise SystemExit(EX_CONFIG) from None

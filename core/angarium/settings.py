@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from angarium.identifiers import MAX_SHARDS
+from angarium.process import EX_CONFIG
 from angarium.redis_url import RedisUrl, read_url
 from angarium.sealing import Sealer, SealError
 
@@ -131,7 +132,7 @@ def load(model: type[S]) -> S:
             print(f"{variable}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
     except OSError as error:
         print(f"settings: {error.strerror}: {error.filename}", file=sys.stderr)  # noqa: T201 - logging isn't set up yet
-    raise SystemExit(78)  # EX_CONFIG
+    raise SystemExit(EX_CONFIG)
 
 
 def _read_files() -> None:

@@ -11,6 +11,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
+from angarium.process import opening
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import SETTINGS
 from angarium_gateway.problems import BAD_REQUEST, INTERNAL, Problem
@@ -138,7 +139,8 @@ async def listening(app: web.Application, host: str, port: int, shutdown_timeout
         loop = asyncio.get_running_loop()
         options = {"access_log": None, "lingering_time": LINGER}
         connection = partial(Connection, app, _manager(runner), loop=loop, **options)
-        server = await loop.create_server(connection, host, port, backlog=1024)
+        with opening("ANGARIUM_GATEWAY_HOST, ANGARIUM_GATEWAY_PORT", host, port):
+            server = await loop.create_server(connection, host, port, backlog=1024)
         try:
             yield
         finally:

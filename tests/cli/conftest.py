@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.cli.dev_process import Receiver, end_leftover, receiving
-from tests.conftest import free_port
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.dev_process import angarium
-from tests.conftest import free_port
+from tests.ports import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples/quickstart"
 

