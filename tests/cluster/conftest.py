@@ -70,7 +70,12 @@ def access(kubeconfig: Path) -> Access:
 
 @pytest.fixture(scope="session")
 def crds_installed(access: Access) -> None:
-    """The CRDs of the repository are served. Other workers may install them at the same time."""
+    """The CRDs of the repository are served."""
+    install_crds(access)
+
+
+def install_crds(access: Access) -> None:
+    """Have the CRDs of the repository served. Other workers may install them at the same time."""
     definitions = [yaml.safe_load(file.read_text()) for file in sorted((ROOT / "crds").glob("*.yaml"))]
     with httpx.Client(base_url=access.server, verify=access.tls(), headers=access.headers(), trust_env=False) as client:
         for definition in definitions:
