@@ -80,6 +80,19 @@ async def test_an_emptied_consumer_is_forgotten_and_a_full_one_is_not(queue: Que
     assert names == {b"heir"}
 
 
+async def test_what_is_taken_over_little_by_little_is_taken_over_whole(queue: Queue) -> None:
+    """An heir has few free slots: what it leaves must stay with the dead until somebody comes for it."""
+    targets = tuple(Target(f"cbk_{name}", f"shop/{name}") for name in "bcd")
+    await Intake(queue).enqueue(
+        Notification(notification_id(0), "t", "shop/shop", "e", b"{}", Priority.NORMAL, 0, targets)
+    )
+    held = {item.attempt.delivery for item in await taken(Consumer(queue, "dead"))}
+    heir = Consumer(queue, "heir")
+    begun = [started for _ in held for started in await heir.start(await heir.claim("dead", 1))]
+    assert {item.attempt.delivery for item in begun} == held
+    assert len(held) == 4
+
+
 async def test_one_that_leaves_is_handed_nothing_more(queue: Queue, redis_client: redis.asyncio.Redis) -> None:
     """A read that waits goes on in Redis when its caller is cancelled: the next entry would go to nobody."""
     async with Consumer(queue, "going") as going:
