@@ -1,7 +1,7 @@
 """`make chaos ARGS=--idle`: what a system with nothing to do asks of Redis.
 
-Each kind of pod runs alone, so that its commands are its own. What is promised is what pods send, which MONITOR tells from
-what scripts call; beside it stands what INFO counts, and that is both.
+Each kind of pod runs alone, so that its commands are its own. What is promised is what pods send, which MONITOR tells
+from what scripts call; beside it stands what INFO counts, and that is both.
 """
 
 import asyncio
