@@ -38,6 +38,11 @@ class ShardKeys:
         return f"{self._base}ring:{lane}:{tenant}" if tenant else f"{self._base}ring:{lane}"
 
     @cached_property
+    def turns(self) -> str:
+        """HASH lane → what it is owed of the next slots; ring → `<tenant> <rest>` of a turn that was cut short."""
+        return f"{self._base}turns"
+
+    @cached_property
     def bell(self) -> str:
         """LIST of one element at most: deliverers with nothing to do wait for it."""
         return f"{self._base}bell"

@@ -7,7 +7,8 @@
 -- result {1 if something is left in the rings, taken}; taken is a list of
 --        {lane (1..4), entry id, ticket, attempt, recoveries, fence, doubtful (1 or 0), doc, body}
 -- The lanes share what is free 8 : 8 : 4 : 2 (test, high, normal, low), what one does not need goes to the others; within a
--- lane tenants share by weight, within a tenant its callbacks do. A callback without a share left is paused.
+-- lane tenants share by weight, within a tenant its callbacks do; over many takes too, however little each has room for.
+-- A callback without a share left is paused.
 -- Invariant: a ticket leaves its line only into its lane's stream, pending for this consumer; a line that is not empty is
 -- seated or paused; fence is new for each beginning (a fencing token).
 local group, consumer, budget, doubts = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -16,6 +17,7 @@ local LONGEST_PAUSE_MS = 120000 -- longer ones come from a clock that was put ba
 local MOST_LOOKS = 256 -- at seats that can't be served now
 local DRAINS = 1000000 -- as most in flight: nothing is sent to it any more, so nothing holds it up
 local limited = redis.call('EXISTS', LIMITS) == 1
+local TURNS = base .. 'turns'
 local skipped, taken, popped = {}, {}, {}
 for i = 5, #ARGV do skipped[ARGV[i]] = true end
 
@@ -32,10 +34,6 @@ local function room(lane, callback, row)
     return 0
   end
   if row[PROBE] > now and row[PROBE] - now <= LONGEST_PAUSE_MS then return 0, row[PROBE] end
-  if row[PROBE] > 0 then
-    row[PROBE] = now + PROBE_MS
-    return 1
-  end
   if free <= 0 then
     row[FULL] = 1
     return 0
@@ -51,6 +49,10 @@ local function room(lane, callback, row)
     free = math.min(free, tokens)
     row.interval = interval
   end
+  if row[PROBE] > 0 then
+    row[PROBE] = now + PROBE_MS
+    return 1
+  end
   return free
 end
 
@@ -65,13 +67,17 @@ end
 -- A callback whose turn it is: how many it got, and whether it keeps its seat.
 local function serve(lane, number, tenant, callback, quota)
   local row = standing(callback)
+  local probe = row[PROBE]
   local free, wake = room(lane, callback, row)
   if free == 0 then
     pause(lane, tenant, callback, wake)
     return 0, false
   end
   local doubt = doubtful(row)
-  if doubt and doubts < 1 then return 0, true end
+  if doubt and doubts < 1 then
+    row[PROBE] = probe -- it was not made
+    return 0, true
+  end
   local most = math.min(quota, free, row[DELIVERED] == 0 and row[FLIGHT] == 0 and 1 or free)
   if doubt then most = math.min(most, doubts) end
   local line = base .. 'line:' .. lane .. ':' .. callback
@@ -91,36 +97,64 @@ local function serve(lane, number, tenant, callback, quota)
   return got, false
 end
 
--- A tenant whose turn it is: each of its callbacks once; how many it got.
-local function serve_tenant(lane, number, tenant, quota)
-  local ring, got = base .. 'ring:' .. lane .. ':' .. tenant, 0
-  local seats = redis.call('LLEN', ring)
-  local left = math.min(seats, quota + MOST_LOOKS)
-  while left > 0 and got < quota do
-    local callback = redis.call('LPOP', ring)
-    local more, stays = serve(lane, number, tenant, callback, math.ceil((quota - got) / left))
-    if stays then redis.call('RPUSH', ring, callback) else seats = seats - 1 end
-    got, left = got + more, left - 1
+-- Goes round a ring until the quota is used up or a whole round gave nothing; how many it got, and whether a seat is left.
+-- A turn that the quota cuts short goes on in the next take where `goes_on` is set: else who has the longer turns would
+-- lose most by it.
+local function go_round(ring, quota, turn, serve, goes_on)
+  local seats, got, idle, looks = redis.call('LLEN', ring), 0, 0, quota + MOST_LOOKS
+  local first, owed
+  if goes_on and seats > 1 then first, owed = string.match(redis.call('HGET', TURNS, ring) or '', '^(%S+) (%d+)$') end
+  if first then redis.call('HDEL', TURNS, ring) end
+  while got < quota and idle < seats and looks > 0 do
+    local name = redis.call('LPOP', ring)
+    local most = name == first and tonumber(owed) or turn(name, seats)
+    local more, stays = serve(name, math.min(most, quota - got))
+    first, got, looks = nil, got + more, looks - 1
+    idle = more > 0 and 0 or stays and idle + 1 or idle
+    if not stays then
+      seats = seats - 1
+    elseif goes_on and got == quota and more > 0 and more < most and seats > 1 then
+      redis.call('LPUSH', ring, name)
+      redis.call('HSET', TURNS, ring, name .. ' ' .. most - more)
+    else
+      redis.call('RPUSH', ring, name)
+    end
   end
   return got, seats > 0
 end
 
-local function serve_lane(number, quota)
-  local lane = LANES[number]
-  local ring, got = base .. 'ring:' .. lane, 0
-  local tenants = redis.call('LLEN', ring)
-  local left = math.min(tenants, quota + MOST_LOOKS)
-  while left > 0 and got < quota do
-    local tenant = redis.call('LPOP', ring)
-    local stays, more = true, 0
-    if not skipped[tenant] then
-      local weight = limited and tenants > 1 and tonumber(redis.call('HGET', LIMITS, tenant) or 1) or 1
-      local fair = math.ceil((quota - got) / left) * weight
-      more, stays = serve_tenant(lane, number, tenant, math.min(quota - got, fair))
+-- A tenant whose turn it is: its callbacks evenly.
+local function serve_tenant(lane, number, tenant, quota)
+  local ring = base .. 'ring:' .. lane .. ':' .. tenant
+  local even = math.max(1, math.floor(quota / math.max(1, redis.call('LLEN', ring))))
+  return go_round(ring, quota, function() return even end, function(callback, most)
+    return serve(lane, number, tenant, callback, most)
+  end)
+end
+
+-- What a turn is worth for each point of weight: as much as lets all have one, at least 1.
+local function worth(ring, quota, seats)
+  if seats >= quota then return 1 end
+  local whole = seats
+  if limited and seats > 1 then
+    for _, text in ipairs(redis.call('HMGET', LIMITS, unpack(redis.call('LRANGE', ring, 0, -1)))) do
+      whole = whole + tonumber(text or 1) - 1
     end
-    if stays then redis.call('RPUSH', ring, tenant) end
-    got, left = got + more, left - 1
   end
+  return math.max(1, math.floor(quota / whole))
+end
+
+local function serve_lane(number, quota)
+  if quota < 1 then return 0 end
+  local lane = LANES[number]
+  local ring = base .. 'ring:' .. lane
+  local point = worth(ring, quota, redis.call('LLEN', ring))
+  local got = go_round(ring, quota, function(tenant, seats)
+    return seats > 1 and limited and point * tonumber(redis.call('HGET', LIMITS, tenant) or 1) or point
+  end, function(tenant, most)
+    if skipped[tenant] then return 0, true end
+    return serve_tenant(lane, number, tenant, most)
+  end, true)
   if got > 0 then
     redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', got, 'STREAMS', base .. 'lane:' .. lane, '>')
   end
@@ -139,10 +173,29 @@ for number, lane in ipairs(LANES) do
     end
   end
 end
-local free = budget
-for _, number in ipairs(waiting) do
-  free = free - serve_lane(number, math.min(free, math.ceil(budget * SHARES[LANES[number]] / whole)))
+-- How much of what is free each lane gets: one goes to whom most is owed, and so on; what is owed is kept for the next take,
+-- for where one slot is free at a time the lower lanes would never get any.
+local function share_out()
+  if #waiting < 2 then return {[waiting[1] or 0] = budget} end
+  local quotas, owed, kept = {}, redis.call('HMGET', TURNS, unpack(LANES)), {}
+  for _, number in ipairs(waiting) do
+    quotas[number], owed[number] = 0, tonumber(owed[number] or 0) + budget * SHARES[LANES[number]]
+  end
+  for _ = 1, budget do
+    local most = waiting[1]
+    for _, number in ipairs(waiting) do if owed[number] > owed[most] then most = number end end
+    quotas[most], owed[most] = quotas[most] + 1, owed[most] - whole
+  end
+  for number, lane in ipairs(LANES) do
+    kept[#kept + 1] = lane
+    kept[#kept + 1] = quotas[number] and owed[number] or 0
+  end
+  redis.call('HSET', TURNS, unpack(kept))
+  return quotas
 end
+
+local free, quotas = budget, share_out()
+for _, number in ipairs(waiting) do free = free - serve_lane(number, math.min(free, quotas[number])) end
 local more = 0
 for _, number in ipairs(waiting) do
   if free > 0 and #waiting > 1 then free = free - serve_lane(number, free) end
