@@ -63,7 +63,7 @@ class Scene:
         raw = await self.redis.hget(self.keys.callback_standing, callback)
         return read_standing(raw) if raw else Standing()
 
-    async def alter(self, callback: str, **fields: int) -> None:
+    async def alter(self, callback: str, **fields: Any) -> None:
         """Write some of it."""
         changed = replace(await self.standing(callback), **fields)
         await self.redis.hset(self.keys.callback_standing, callback, write_standing(changed))
