@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 )
 from pydantic import SecretStr
 
+from angarium.keys import GROUP
 from angarium.notifications import LANES, DeliveryState, Notification, Priority, Target
 from angarium.queue import (
     Census,
@@ -69,6 +70,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.claimed_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
         self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
         self.owner: dict[tuple[str, int], int] = {}  # delivery → fence that may settle it
+        self.recovered = 0  # attempts that were begun again, or cut short
         self.plain: Any = redis.Redis.from_url(self.url)  # its replies are unions over protocols
         self.plain.flushall()
 
@@ -126,6 +128,7 @@ class QueueMachine(RuleBasedStateMachine):
             expected = self.expected[key]
             assert expected.state is DeliveryState.WAITING
             expected.attempts += not expected.begun
+            self.recovered += expected.begun
             expected.begun = True
             assert item.attempt.number == expected.attempts
             self.owner[key] = item.fence
@@ -181,18 +184,24 @@ class QueueMachine(RuleBasedStateMachine):
             owned = self.owner.get(key) == item.fence
             if self.do(self.consumers[pod].release(item.entry, to, fence=item.fence)):
                 self.expected[key].attempts -= owned
+                self.recovered += owned and to is Release.LINE
                 self.expected[key].begun &= not owned
                 self.owner.pop(key, None)
         self.begun_by[pod] = []
 
-    @rule(dead=st.sampled_from(PODS), heir=st.sampled_from(PODS), wakes=st.sampled_from([True, True, False]))
-    def die(self, dead: str, heir: str, wakes: bool) -> None:
+    @rule(
+        dead=st.sampled_from(PODS),
+        heir=st.sampled_from(PODS),
+        wakes=st.sampled_from([True, True, False]),
+        free=st.sampled_from([1, 100]),
+    )
+    def die(self, dead: str, heir: str, wakes: bool, free: int) -> None:
         """A pod dies, and another takes over; or it was only asleep and goes on with what it believes it has."""
         if not self.begun_by[dead]:
             self.take(dead, 20, 20)
         if dead == heir or not wakes:
             self.claimed_by[dead], self.begun_by[dead] = [], []
-        claimed = self.do(self.consumers[heir].claim(dead, 100))
+        claimed = self.do(self.consumers[heir].claim(dead, free))
         self.claimed_by[heir] = [e for e in self.claimed_by[heir] if e not in claimed] + claimed
 
     @rule()
@@ -237,6 +246,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert counters.get("accepted", 0) == len(self.expected)
         for state in (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.DEAD):
             assert counters.get(state.value, 0) == states[state]
+        assert counters.get("recovered", 0) == self.recovered
         waiting = sum(backlog.ready.values()) + sum(backlog.in_flight.values()) + backlog.scheduled + backlog.parked
         assert waiting == states[DeliveryState.WAITING]
 
@@ -269,11 +279,15 @@ class QueueMachine(RuleBasedStateMachine):
                     paused = self.plain.zscore(keys.paused, f"{lane} t {callback}") is not None
                     waits = self.plain.llen(keys.line(lane, callback)) > 0
                     assert (callback in seats) + paused == waits
+                assert self._pending(stream) == self.plain.xlen(stream)  # each is held by somebody
                 flight.update(fields[b"d"].decode().split(" ")[3] for _, fields in self.plain.xrange(stream))
             standings = self.plain.hgetall(keys.callback_standing)
             for callback in CALLBACKS:
                 raw = standings.get(callback.encode())
                 assert (read_standing(raw).in_flight if raw else 0) == flight[callback]
+
+    def _pending(self, stream: str) -> int:
+        return int(self.plain.xpending(stream, GROUP)["pending"]) if self.plain.exists(stream) else 0
 
 
 def test_the_queue_agrees_with_its_model(redis_server: str) -> None:
