@@ -6,6 +6,7 @@ the defaults is not told, so most callbacks cost nothing.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Mapping
 
 from angarium.config import ConfigTail
@@ -110,12 +111,13 @@ def _text(record: CallbackRecord, spread: int) -> str:
 def pace(requests: int | None, period: float, spread: int) -> tuple[int, int]:
     """µs between attempts, and how many may go at once, so that no period ever sees more than `requests` in all shards.
 
-    What was saved up counts in: an even pace of `requests` with a burst on top would exceed it.
+    What was saved up counts in: an even pace of `requests` with a burst on top would exceed it. With fewer requests than
+    shards each shard still has one at a time: then only the average holds.
     """
     if requests is None:
         return 0, 0
     if requests < spread:
-        return round(period * 1e6 * spread / requests), 1
+        return math.ceil(period * 1e6 * spread / requests), 1
     share = requests // spread
     burst = max(1, share // 10)
-    return round(period * 1e6 / (share - burst + 1)), burst
+    return math.ceil(period * 1e6 / (share - burst + 1)), burst

@@ -31,7 +31,6 @@ UNKNOWN_CALLBACK_PAUSE = 1.0  # s
 UNUSABLE_CALLBACK_PAUSE = 10.0  # s
 NOT_FOR_US_PAUSE = 0.2  # s
 REDIS_AWAY_PAUSE = 0.2  # s
-LARGEST_TAKE = 64  # begun at once: what comes meanwhile waits until these are on their way
 ONCE = RetryPolicy(schedule=())
 
 
@@ -64,7 +63,7 @@ class Relay:
         if slots.free <= 0:
             await slots.freed()
             return 0.0
-        taken = await self._consumer.take(min(slots.free, LARGEST_TAKE), slots.doubtful_left, slots.crowding())
+        taken = await self._consumer.take(slots.portion, slots.doubtful_left, slots.crowding())
         self._launch(taken.started)
         if not taken.more:
             await self._consumer.wait()

@@ -12,6 +12,8 @@ from collections import Counter
 from angarium.queue import Entry, Started
 from angarium.telemetry import metrics
 
+LARGEST_TAKE = 64  # begun at once: what comes meanwhile waits until these are on their way
+
 _Key = tuple[int, int, str]  # shard, lane and entry
 
 
@@ -31,6 +33,11 @@ class Slots:
     def free(self) -> int:
         """How many are free; claimed entries may take more than there are."""
         return self._count - len(self._held)
+
+    @property
+    def portion(self) -> int:
+        """How many to take at once: a part of what is free, for all of it could go to one tenant."""
+        return min(LARGEST_TAKE, max(1, self.free // 4))
 
     @property
     def doubtful_left(self) -> int:

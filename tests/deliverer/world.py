@@ -30,9 +30,14 @@ SOON = 20.0  # s, for what must come about; a test never waits so long unless it
 
 def callback(name: str, url: str, **more: Any) -> CallbackRecord:
     """A record of a callback in the namespace shop."""
-    fields: dict[str, Any] = {"retry_schedule_s": (0.05,) * 4, "timeout_s": 5.0, "endpoint": url} | more
+    fields: dict[str, Any] = {
+        "retry_schedule_s": (0.05,) * 4,
+        "timeout_s": 5.0,
+        "endpoint": url,
+        "tenant": "prd_shop",
+    } | more
     return CallbackRecord(
-        namespace="shop", name=name, id=resource_id("cbk", name), tenant="prd_shop", product_id="prd_shop",
+        namespace="shop", name=name, id=resource_id("cbk", name), product_id="prd_shop",
         events=("**",), url=url, sealed_signing_keys=Sealer([SEAL_KEY]).seal(orjson.dumps([SIGNING_KEY])), **fields,
     )  # fmt: skip
 
@@ -62,17 +67,19 @@ class World:
         revisions = await (self.store.publish(records, deleted) if self.began else self.store.begin(records))
         self.began, self.revision = True, max(revisions.values())
 
-    async def post(self, *records: CallbackRecord, priority: Priority = Priority.NORMAL, **more: Any) -> Notification:
+    async def post(
+        self, *records: CallbackRecord, priority: Priority = Priority.NORMAL, tenant: str = "prd_shop", **more: Any
+    ) -> Notification:
         """Accept a notification for these callbacks, as the gateway does."""
         intake = Intake(self.queue)
         now = time.time_ns() // 1_000_000
-        id_ = intake.new_id("prd_shop", None, now)
+        id_ = intake.new_id(tenant, None, now)
         body = orjson.dumps(
             {"type": "order.paid", "timestamp": "2026-11-21T08:00:00Z", "data": {"order": len(self.posted)}}
         )
         targets = tuple(Target(record.id, record.key.removeprefix("callback/")) for record in records)
         fields: dict[str, Any] = {"config_revision": self.revision} | more
-        notification = Notification(id_, "prd_shop", "shop/shop", "order.paid", body, priority, now, targets, **fields)
+        notification = Notification(id_, tenant, "shop/shop", "order.paid", body, priority, now, targets, **fields)
         await intake.enqueue(notification)
         self.posted.append(notification)
         return notification

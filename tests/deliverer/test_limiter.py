@@ -1,0 +1,64 @@
+"""What a shard is told of limits, from config records."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.deliverer.world import callback
+
+from angarium.records import OrganizationRecord
+from angarium_deliverer.limiter import limit_of, pace
+
+
+@given(
+    requests=st.integers(1, 5000),
+    period=st.floats(0.1, 86_400.0),
+    spread=st.integers(1, 4),
+)
+def test_no_period_sees_more_attempts_than_requested(requests: int, period: float, spread: int) -> None:
+    """The most a shard lets through: a burst that was saved up, and then one for each interval."""
+    interval, burst = pace(requests, period, spread)
+    later = int((period * 1e6 - 1) // interval)  # begun after the burst, before the period is over
+    share = max(1, requests // spread)
+    assert burst + later <= share
+    if requests >= spread:
+        assert (burst + later) * spread <= requests
+
+
+@given(requests=st.integers(1, 5000), spread=st.integers(1, 4))
+def test_a_rate_is_nearly_used(requests: int, spread: int) -> None:
+    interval, _ = pace(requests, 60.0, spread)
+    most = 60e6 / interval * spread
+    assert most >= requests * 0.45  # a share is rounded down to whole requests, and the burst is kept back
+    assert most <= requests + 1
+
+
+def test_no_rate_no_pace() -> None:
+    assert pace(None, 1.0, 1) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "spread", "text"),
+    [
+        ({}, 1, ""),
+        ({}, 4, "25 0 0"),
+        ({"max_in_flight": 5}, 1, "5 0 0"),
+        ({"max_in_flight": 2}, 4, "1 0 0"),
+        ({"rate_requests": 10, "rate_period_s": 1.0}, 1, "100 100000 1"),
+        ({"suspended": True, "max_in_flight": 5}, 1, "0 0 0"),
+        ({"disabled": "gone", "suspended": True}, 1, "1000000 0 0"),
+    ],
+)
+def test_what_is_told_of_a_callback(fields: dict[str, object], spread: int, text: str) -> None:
+    limit = limit_of(callback("a", "http://127.0.0.1/", **fields), spread)
+    assert limit is not None
+    assert limit.text == text
+
+
+@pytest.mark.parametrize(("weight", "text"), [(1, ""), (5, "5")])
+def test_what_is_told_of_an_organization(weight: int, text: str) -> None:
+    record = OrganizationRecord(
+        namespace="shop", name="eu", id="org_eu", product_id="prd_shop", product="shop/shop", weight=weight
+    )
+    limit = limit_of(record, 4)
+    assert limit is not None
+    assert (limit.name, limit.tenant, limit.text) == ("org_eu", "", text)
