@@ -4,17 +4,31 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import redis.asyncio
+from pydantic import SecretStr
+from tests.chaos.fleet import Valkey
 
 from angarium.config import ConfigStore, ConfigTail, Presence, RecordsLost, read_live
+from angarium.config.tail import BLOCK_MS
+from angarium.errors import StorageUnavailable
 from angarium.link import Link
 from angarium.records import CallbackRecord, ProductRecord
 from angarium.settings import RedisSettings
 
 SHOP = ProductRecord(namespace="shop", name="shop", id="prd_a")
 BOOKS = ProductRecord(namespace="books", name="books", id="prd_b")
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
+    """One that may die."""
+    valkey = Valkey(tmp_path)
+    await valkey.start()
+    yield valkey
+    await valkey.kill()
 
 
 class Follower:
@@ -95,12 +109,27 @@ async def test_a_flushed_store_changes_nothing_until_all_is_published_again(
         await redis_client.flushall()
         with pytest.raises(RecordsLost):
             await store.publish([SHOP])
+        pod.tail.loaded.clear()
+        async with asyncio.timeout(10):
+            await pod.tail.loaded.wait()  # it has looked, and found nothing
         assert set(pod.tail.records) == {SHOP.key, BOOKS.key}
         first = pod.tail.epoch
         await store.begin([BOOKS])
         await pod.until(last + 1)  # revisions rise over the loss
         assert pod.tail.epoch != first
         assert set(pod.tail.records) == {BOOKS.key}
+
+
+async def test_while_redis_is_away_a_pod_keeps_what_it_has(valkey: Valkey) -> None:
+    redis_settings = RedisSettings(url=SecretStr(valkey.url), timeout=0.1)
+    async with Link(redis_settings, timeout=BLOCK_MS / 1000 + 0.2) as link:
+        last = max((await ConfigStore(link).begin([SHOP, BOOKS])).values())
+        async with following(ConfigTail(redis_settings)) as pod:
+            await pod.until(last)
+            await valkey.kill()
+            with pytest.raises(StorageUnavailable):
+                await link.call("PING")  # asked after the tail did, and given longer to answer
+            assert set(pod.tail.records) == {SHOP.key, BOOKS.key}
 
 
 async def test_a_second_operator_goes_on_where_the_first_was(redis_settings: RedisSettings) -> None:
