@@ -38,10 +38,10 @@ class Plan:
     """What is simulated; times in seconds."""
 
     deliverers: int = 200
-    gateways: int = 40
-    slots: int = 512
-    masters: int = 20
-    shards: int = 40
+    gateways: int = 20
+    slots: int = 256
+    masters: int = 22
+    shards: int = 44
     placed: bool = True  # shards dealt out evenly over masters; else as the cluster hashes them
     rate: float = 100_000.0  # notifications a second, each with one delivery
     seconds: float = 6.0  # of load; then it drains
@@ -170,6 +170,7 @@ class Simulation:
         self._weights = list(accumulate(weights))
         self._homes = [self.random.sample(range(plan.shards), min(SPREAD, plan.shards)) for _ in range(plan.tenants)]
         self._silent = set(self.random.sample(range(plan.tenants), round(plan.silent * plan.tenants)))
+        self._sent: dict[tuple[Core, Core], float] = {}  # by sender and master: when a batch last went
         self._bell: deque[Pod] = deque()  # who waits
         self._unheard: deque[Shard] = deque()  # whose bell rang while nobody waited
         self._most = max(1, plan.in_flight // min(SPREAD, plan.shards))
@@ -187,6 +188,13 @@ class Simulation:
         """Let a process begin, or go on."""
         self._order += 1
         heapq.heappush(self._events, (self.now if at is None else at, self._order, process))
+
+    def command(self, sender: Core, master: Core, cost: float) -> float:
+        """When it is done. The first of what a connection sends within a round trip pays for the batch."""
+        if self.now - self._sent.get((sender, master), -1.0) >= self.costs.round_trip:
+            self._sent[sender, master] = self.now
+            cost += self.costs.alone
+        return master.serve(self.now, cost)
 
     # -- gateways
 
@@ -208,7 +216,7 @@ class Simulation:
             yield self.now + REDIS_TIMEOUT
             self.counts["unavailable"] += 1
             return
-        yield shard.master.serve(self.now, self.costs.accept)
+        yield self.command(gateway, shard.master, self.costs.accept)
         self._accepted(tenant, shard)
         self.ring(shard)
 
@@ -305,7 +313,7 @@ class Simulation:
             self.counts["repeated"] += not silent  # the receiver may have got it
             return
         yield pod.core.serve(self.now, self.costs.deliverer / 2) + self.costs.round_trip / 2
-        yield shard.master.serve(self.now, self.costs.settle)
+        yield self.command(pod.core, shard.master, self.costs.settle)
         if not pod.alive:
             return
         del pod.held[id(delivery)]
