@@ -78,9 +78,9 @@ def _of_several(secure: str, kind: Kind, rest: str) -> RedisUrl:
     name, _, database = path.partition("/") if kind is Kind.SENTINEL else ("", "", path)
     if kind is Kind.SENTINEL and not name:
         raise ValueError("must name the master that the Sentinels watch: redis+sentinel://host:port/<name>/<db>")
-    if kind is Kind.CLUSTER and database not in {"", "0"}:
-        raise ValueError("must not name a database: a Cluster has one")
     options = _options(f"{secure}://{user}{at}/{database}?{query}")
+    if kind is Kind.CLUSTER and options.get("db"):
+        raise ValueError("must not name a database: a Cluster has one")
     own = {name: options.pop(name) for name in SENTINEL_ONLY if name in options}
     shared = {name: value for name, value in options.items() if name not in {"username", "password", "db"}}
     places = tuple(_place(host, 26379 if kind is Kind.SENTINEL else 6379) for host in hosts.split(","))

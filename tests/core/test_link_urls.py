@@ -54,6 +54,7 @@ def test_a_cluster() -> None:
         ("redis+sentinel:///main", "host:port,host:port"),
         ("redis+cluster://x:1,", "host:port,host:port"),
         ("redis+cluster://x:1/1", "must not name a database"),
+        ("redis+cluster://x:1?db=5", "must not name a database"),
     ],
 )
 def test_a_bad_url_ends_the_process_at_start_and_does_not_show(
