@@ -82,12 +82,14 @@ class Pod:
         await self.process.wait()
 
     async def stop(self) -> int:
-        """SIGTERM; its exit code, or -1 when it would not go."""
+        """SIGTERM; its exit code, or -1 when it would not go. One that Python has not even begun may die of it."""
+        begun = await asyncio.to_thread(_answers, f"http://127.0.0.1:{self.probe}/healthz")
         if self.process.returncode is None:
             self.process.terminate()
         try:
             async with asyncio.timeout(GONE_IN):
-                return await self.process.wait()
+                code = await self.process.wait()
+                return 0 if code == -signal.SIGTERM and not begun else code
         except TimeoutError:
             await self.kill()
             return -1
