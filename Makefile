@@ -39,7 +39,14 @@ format: $(READY) ## let ruff format and mend what it can
 crds: $(READY) ## write crds/*.yaml from the models
 	@$(BIN)/python -m angarium.resources.crds --write crds helm/angarium/files/crds
 
-bench: $(READY) ## what an accept and a delivery cost here (JSON with ARGS=--json)
+.bench/.ready: requirements/bench.txt requirements/bench-arq.txt | $(READY)
+	@echo "setting up .bench (once): the libraries that it compares with"
+	@for peers in bench bench-arq; do \
+	  $(BIN)/python -m venv .bench/$$peers && .bench/$$peers/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --require-hashes --only-binary :all: -r requirements/$$peers.txt || exit 1; done
+	@touch $@
+
+bench: $(READY) .bench/.ready ## speed as ratios to baselines, a quarter of an hour (ARGS="--quick", "--only deliverer", "--json")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 chaos: $(READY) ## the promises under attack: kills, cuts, clocks (ARGS="--notifications 5000 --seed 7")
@@ -55,8 +62,11 @@ lock: ## pin all dependencies again (needs uv)
 	@for pair in 'hatchling requirements/build.txt' 'standardwebhooks tests/e2e/pods/requirements.txt'; do set -- $$pair; \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    --no-annotate --constraint requirements/dev.txt - -o $$2 <<< $$1; done
+	@for group in bench bench-arq; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    --no-annotate --group $$group -o requirements/$$group.txt; done
 
 clean: ## forget .venv and all that was built
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	@rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
 .PHONY: help setup quickstart test check format crds bench chaos e2e lock clean

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import orjson
 from pydantic import SecretStr
-from tests.benchmarks.gateway import free_port
+from tests.benchmarks.processes import free_port
 
 from angarium.notifications import Notification, Priority, Target
 from angarium.queue import Consumer, Idempotency, Intake, Queue, Settlement, Started, Upkeep

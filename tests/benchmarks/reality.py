@@ -20,9 +20,8 @@ from pathlib import Path
 
 import orjson
 from pydantic import SecretStr
-from tests.benchmarks.__main__ import started
 from tests.benchmarks.costs import Costs
-from tests.benchmarks.processes import cpu_seconds, free_port
+from tests.benchmarks.processes import cpu_seconds, free_port, started
 from tests.benchmarks.simulation import Plan, Simulation
 
 from angarium.config import ConfigStore
