@@ -63,6 +63,22 @@ async def test_a_heavy_tenant_leaves_what_it_does_not_need(shop: Scene) -> None:
         assert tenants((await pod.take(10)).started) == {"heavy": 2, "light": 8}
 
 
+async def test_a_heavy_tenants_turn_is_no_longer_than_its_weight(shop: Scene) -> None:
+    """However many slots are free: else another's first would wait for as many times the slots."""
+    await shop.limit("heavy", "100", tenant="")
+    for callback in ("heavy-1", "light-1"):
+        await shop.limit(callback, WIDE)
+        await shop.known_good(callback)
+    await shop.post("heavy-1", 1000)
+    before = 0
+    async with shop.consumer() as pod:
+        await pod.take(64)
+        await shop.post("light-1")
+        while not (taken := tenants((await pod.take(64)).started))["light"]:
+            before += taken["heavy"]
+    assert before <= 100
+
+
 async def test_a_weight_is_withdrawn(shop: Scene) -> None:
     for text in ("3", ""):
         await shop.limit("a", text, tenant="")
