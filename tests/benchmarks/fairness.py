@@ -158,7 +158,7 @@ async def rig(seed: int) -> AsyncIterator[Rig]:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         valkey = stack.enter_context(ValkeyServer(data_dir=Path(folder), port=free_port()))
         url = f"redis://127.0.0.1:{valkey.port}/0"
-        async with Queue(RedisSettings(url=SecretStr(url))) as queue:
+        async with Queue(RedisSettings(url=SecretStr(url), timeout=30.0)) as queue:
             made = Rig(queue, ConfigStore(queue.link), sink, server.sockets[0].getsockname()[1], random.Random(seed))  # noqa: S311 - it is a load
             await made.config.begin([])
             for number in range(DELIVERERS):
