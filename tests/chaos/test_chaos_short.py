@@ -20,7 +20,10 @@ async def test_every_promise_is_kept_under_attack(tmp_path: Path, seed: int) -> 
 
 @pytest.mark.timeout(300)
 async def test_clocks_that_jump_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
-    """Deliverers' clocks are two minutes apart from the start; no deliverer dies, so that no duplicate is allowed."""
-    report = await run(Options(notifications=400, seed=1, kinds=CLOCKS, drills=False, longest=150.0), tmp_path)
+    """Deliverers' clocks are two minutes apart from the start; no deliverer dies, so that no duplicate is allowed.
+
+    This seed puts Redis's clock back by 50 s and forward again, so that nobody has to wait for it to get there.
+    """
+    report = await run(Options(notifications=400, seed=20, kinds=CLOCKS, drills=False, longest=150.0), tmp_path)
     broken = [verdict for verdict in report.verdicts if not verdict.kept]
     assert not broken, "\n".join([*map(str, broken), *map(str, report.faults), *report.notes])
