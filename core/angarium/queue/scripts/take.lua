@@ -100,14 +100,14 @@ end
 -- Goes round a ring until the quota is used up or a whole round gave nothing; how many it got, and whether a seat is left.
 -- A turn that the quota cuts short goes on in the next take where `goes_on` is set: else who has the longer turns would
 -- lose most by it.
-local function go_round(ring, quota, turn, serve, goes_on)
-  local seats, got, idle, looks = redis.call('LLEN', ring), 0, 0, quota + MOST_LOOKS
+local function go_round(ring, seats, quota, turn, serve, goes_on)
+  local got, idle, looks = 0, 0, quota + MOST_LOOKS
   local first, owed
   if goes_on and seats > 1 then first, owed = string.match(redis.call('HGET', TURNS, ring) or '', '^(%S+) (%d+)$') end
   if first then redis.call('HDEL', TURNS, ring) end
   while got < quota and idle < seats and looks > 0 do
     local name = redis.call('LPOP', ring)
-    local most = name == first and tonumber(owed) or turn(name, seats)
+    local most = name == first and tonumber(owed) or turn(name)
     local more, stays = serve(name, math.min(most, quota - got))
     first, got, looks = nil, got + more, looks - 1
     idle = more > 0 and 0 or stays and idle + 1 or idle
@@ -126,8 +126,9 @@ end
 -- A tenant whose turn it is: its callbacks evenly.
 local function serve_tenant(lane, number, tenant, quota)
   local ring = base .. 'ring:' .. lane .. ':' .. tenant
-  local even = math.max(1, math.floor(quota / math.max(1, redis.call('LLEN', ring))))
-  return go_round(ring, quota, function() return even end, function(callback, most)
+  local seats = redis.call('LLEN', ring)
+  local even = math.max(1, math.floor(quota / math.max(1, seats)))
+  return go_round(ring, seats, quota, function() return even end, function(callback, most)
     return serve(lane, number, tenant, callback, most)
   end)
 end
@@ -148,8 +149,9 @@ local function serve_lane(number, quota)
   if quota < 1 then return 0 end
   local lane = LANES[number]
   local ring = base .. 'ring:' .. lane
-  local point = worth(ring, quota, redis.call('LLEN', ring))
-  local got = go_round(ring, quota, function(tenant, seats)
+  local seats = redis.call('LLEN', ring)
+  local point = worth(ring, quota, seats)
+  local got = go_round(ring, seats, quota, function(tenant)
     return seats > 1 and limited and point * tonumber(redis.call('HGET', LIMITS, tenant) or 1) or point
   end, function(tenant, most)
     if skipped[tenant] then return 0, true end
