@@ -151,3 +151,18 @@ async def test_what_waits_for_a_deleted_callback_is_refused_past_its_limits(shop
             [delivery] = (await shop.stored(held)).deliveries
             assert delivery.state is DeliveryState.WAITING
         assert len(silent.requests) == 1
+
+
+async def test_what_waits_for_one_that_was_made_anew_is_refused_past_its_limits(shop: World) -> None:
+    """Of the same name, but another object: nothing of the former is told of any more."""
+    async with Receiver(never) as silent:
+        former = callback("few", silent.url, max_in_flight=1, timeout_s=60.0)
+        await shop.declare(former)
+        async with deliverer(settings(shop.redis, drain_seconds=0.0)):
+            await shop.post(former)
+            await until_received(silent, 1)
+            posted = await asyncio.gather(*[shop.post(former) for _ in range(20)])
+            await shop.declare(former.model_copy(update={"id": "cbk_anew", "max_in_flight": 100}))
+            for notification in posted:
+                [delivery] = (await shop.settled(notification)).deliveries
+                assert (delivery.state, delivery.reason) == (DeliveryState.REFUSED, "callback_deleted")
