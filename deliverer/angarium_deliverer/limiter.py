@@ -111,8 +111,8 @@ def _text(record: CallbackRecord, spread: int) -> str:
 def pace(requests: int | None, period: float, spread: int) -> tuple[int, int]:
     """µs between attempts, and how many may go at once, so that no period ever sees more than `requests` in all shards.
 
-    What was saved up counts in: an even pace of `requests` with a burst on top would exceed it. With fewer requests than
-    shards each shard still has one at a time: then only the average holds.
+    What was saved up counts in: an even pace of `requests` with a burst on top would exceed it. With fewer requests
+    than shards each shard still has one at a time: then only the average holds.
     """
     if requests is None:
         return 0, 0
