@@ -9,18 +9,23 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import accepting
+from tests.benchmarks import accepting, delivering, journeys
 from tests.benchmarks.rounds import EFFORTS, Effort
 from tests.benchmarks.table import Row, console, markdown
 
-Group = Callable[[Effort], Iterator[Row]]
-GROUPS: dict[str, Group] = {"gateway": accepting.rows}
+Group = Callable[[Effort, str], Iterator[Row]]
+GROUPS: dict[str, Group] = {
+    "gateway": accepting.rows,
+    "deliverer": delivering.rows,
+    "path": journeys.path,
+    "latency": journeys.latency,
+}
 
 
 def measure(groups: dict[str, Group], effort: Effort, only: str = "") -> list[Row]:
     """The rows whose names begin with `only`."""
     wanted = {name: group for name, group in groups.items() if name.startswith(only) or only.startswith(name)}
-    return [row for group in wanted.values() for row in group(effort) if row.row.startswith(only)]
+    return [row for group in wanted.values() for row in group(effort, only) if row.row.startswith(only)]
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def baseline(caller: Load, effort: Effort, module: str) -> Iterator[Callable[[],
             yield lambda: accepts(caller, bare.target, pid, server, effort.seconds)
 
 
-def rows(effort: Effort) -> Iterator[Row]:
+def rows(effort: Effort, _: str = "") -> Iterator[Row]:
     """Both."""
     with (
         load() as caller,

@@ -1,7 +1,7 @@
 """The caller: raw connections in a process of its own, which is also the receiver where one clock must time both ends.
 
 Closed loop: so many connections, each posts again once it was answered (or once its notification was received).
-Open loop: Poisson arrivals at a rate; times count from when a request was due, so that a stall costs all that it held up.
+Open loop: Poisson arrivals at a rate; times count from when a request was due, so that a stall costs all it held up.
 """
 
 import asyncio

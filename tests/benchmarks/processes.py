@@ -55,6 +55,11 @@ def children(pid: int) -> list[int]:
     return [int(child) for task in tasks for child in (task / "children").read_text(encoding="ascii").split()]
 
 
+def descendants(pid: int) -> list[int]:
+    """All below it."""
+    return [below for child in children(pid) for below in (child, *descendants(child))]
+
+
 def resident_mib(pid: int) -> float:
     """Memory that a process holds."""
     if not PROC:
@@ -90,18 +95,18 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process of its own, ended with all below it. What it says of errors goes to BENCH_LOG, where that is set."""
     with Path(os.environ.get("BENCH_LOG", os.devnull)).open("ab") as log:
-        child = subprocess.Popen(
-            command, env=os.environ | environment, stdout=log, stderr=log, cwd=folder, start_new_session=True
-        )
+        child = subprocess.Popen(command, env=os.environ | environment, stdout=log, stderr=log, cwd=folder)
     pin(child.pid, core)
     try:
         yield child
     finally:
+        below = descendants(child.pid) if child.poll() is None else []
         child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(15)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)  # what it left
+        for pid in (child.pid, *below) if child.poll() is None else below:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         child.wait()
 
 

@@ -15,6 +15,7 @@ from tests.benchmarks.processes import LOAD_CORE, pin
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 POLL_S = 0.005
 STALLED_S = 60.0
+SETTLED_S = 0.3
 
 
 class Receiver(asyncio.Protocol):
@@ -58,6 +59,14 @@ class Sink:
     def received(self) -> int:
         """So many, since it began."""
         return self._count.get_obj().value
+
+    def now(self) -> float:
+        """Seconds, of a clock that only goes forward."""
+        return time.perf_counter()
+
+    def rest(self) -> None:
+        """Let those that deliver record what they have delivered."""
+        time.sleep(SETTLED_S)
 
     def wait_for(self, count: int) -> None:
         """Until so many came in all; raises TimeoutError when no more come."""
