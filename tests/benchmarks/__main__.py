@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import accepting, delivering, journeys
+from tests.benchmarks import accepting, delivering, footprint, growing, journeys
 from tests.benchmarks.rounds import EFFORTS, Effort
 from tests.benchmarks.table import Row, console, markdown
 
@@ -19,7 +19,9 @@ GROUPS: dict[str, Group] = {
     "deliverer": delivering.rows,
     "path": journeys.path,
     "latency": journeys.latency,
+    "memory": footprint.rows,
 }
+GROWTH: dict[str, Group] = {"growth": growing.rows}
 
 
 def measure(groups: dict[str, Group], effort: Effort, only: str = "") -> list[Row]:
@@ -34,10 +36,12 @@ def main() -> None:
     parser.add_argument("--effort", choices=EFFORTS, default="full", help="least: to see whether it runs")
     parser.add_argument("--quick", action="store_const", const="quick", dest="effort", help="fewer and shorter rounds")
     parser.add_argument("--only", default="", metavar="ROW", help="rows whose names begin so")
+    parser.add_argument("--growth", action="store_true", help="whether size costs, instead of the other rows")
     parser.add_argument("--json", action="store_true", help="JSON instead of a table")
     parser.add_argument("--markdown", action="store_true", help="the table as it stands in docs/performance.md")
     options = parser.parse_args()
-    rows = measure(GROUPS, EFFORTS[options.effort], options.only)
+    groups = GROWTH if options.growth or options.only.startswith("growth") else GROUPS
+    rows = measure(groups, EFFORTS[options.effort], options.only)
     if not rows:
         parser.error(f"no row begins with {options.only}")
     if options.json:

@@ -26,6 +26,7 @@ from angarium.settings import RedisSettings
 from angarium.signing import generate_hmac_key
 
 CONFIG = {"appendonly": "yes", "appendfsync": "everysec", "auto-aof-rewrite-percentage": "0", "save": ""}
+SLOTS = 128  # one tenant gets half of them: 64 in flight, as the minimal deliverer and the peers have
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,10 @@ class Relay:
     def deliverer(self, core: int | None = SERVER_CORE) -> Iterator[int]:
         """Its pid; it may be delivering already."""
         probe = free_port()
-        own = {"ANGARIUM_SEAL_KEYS": self._seal_key, "ANGARIUM_EGRESS_ALLOWED_CIDRS": "127.0.0.0/8"}
+        own = {
+            "ANGARIUM_SEAL_KEYS": self._seal_key, "ANGARIUM_EGRESS_ALLOWED_CIDRS": "127.0.0.0/8",
+            "ANGARIUM_DELIVERER_SLOTS": str(SLOTS),
+        }  # fmt: skip
         with python("angarium_deliverer", self._environment(probe) | own, core) as child:
             until_ready(child, f"http://127.0.0.1:{probe}/readyz")
             yield child.pid

@@ -1,6 +1,6 @@
 """What Redis keeps of a notification, and what its commands cost as shards and idle pods grow.
 
-    python -m tests.benchmarks.footprint [--count 100000]
+    python -m tests.benchmarks.footprint [--count 100000]     (`make bench` shows two of these: memory-*)
 
 A real Valkey and the real queue, without gateway and deliverer: bytes for each notification of 1 KiB that waits, that
 is finished and retained, that has been forgotten; for each further callback of a fan-out, and for an Idempotency-Key;
@@ -11,11 +11,14 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 from pydantic import SecretStr
-from tests.benchmarks.processes import free_port
+from tests.benchmarks.processes import PROC, cpu_seconds, free_port
+from tests.benchmarks.rounds import Effort
+from tests.benchmarks.table import Row
 
 from angarium.notifications import Notification, Priority, Target
 from angarium.queue import Consumer, Idempotency, Intake, Queue, Settlement, Started, Upkeep
@@ -91,7 +94,9 @@ async def work_off(consumer: Consumer, pid: int = 0) -> tuple[float, float]:
 
 def cpu(pid: int) -> float:
     """Seconds that the server's own thread has run, finer than the clock's ticks."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9 if pid else 0.0
+    if not (pid and PROC):
+        return cpu_seconds(pid) if pid else 0.0
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0]) / 1e9
 
 
 async def forget(queue: Queue, upkeep: Upkeep) -> None:
@@ -170,6 +175,17 @@ async def measure(count: int) -> dict[str, float]:
             await queue.link.call("DEL", *[keys.bell for keys in queue.shards])
             figures |= {"look_us": await looks(redis, pid), "bell_us": await bells(redis, pid)}
     return figures
+
+
+def rows(effort: Effort, _: str = "") -> Iterator[Row]:
+    """Memory against the payload; one round is enough, as bytes don't depend on who else uses the machine."""
+    found = asyncio.run(measure(effort.deliveries))
+    for name, what, figure, least, aim in (
+        ("waiting", "Valkey's memory, waiting with one delivery", "waiting_bytes", 2.2, 1.7),
+        ("callback", "and for each further callback", "callback_bytes", 0.4, 0.25),
+    ):
+        ratio = found[figure] / found["body_bytes"]
+        yield Row(f"memory-{name}", what, found[figure], "its payload", found["body_bytes"], "B", ratio, least, aim)
 
 
 def main() -> None:

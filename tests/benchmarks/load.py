@@ -129,7 +129,7 @@ class Session:
             while self._idle:
                 self._again()
         async with asyncio.timeout(STALLED_S + self._run.seconds if self._run.seconds < 1e9 else 600):
-            while self._due:
+            while self._due or self._asked:
                 self._ended.clear()
                 await self._ended.wait()
         self.done.took = time.perf_counter() - self._began
@@ -184,6 +184,7 @@ class Session:
         elif self._owed:
             self._owed -= 1
             self._again()
+        self._ended.set()
 
     def came(self, number: int) -> None:
         """Its webhook; which may be there before the answer is."""
@@ -198,8 +199,7 @@ class Session:
             self._again()
         else:
             self._owed += 1  # received before it was answered: no connection is free
-        if not self._due:
-            self._ended.set()
+        self._ended.set()
 
     def lost(self) -> None:
         """A connection broke."""
