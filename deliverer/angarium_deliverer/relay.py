@@ -66,7 +66,8 @@ class Relay:
         taken = await self._consumer.take(slots.portion, slots.doubtful_left, slots.crowding())
         self._launch(taken.started)
         if not taken.more:
-            await self._consumer.wait()
+            if slots.free > 0:  # else a bell that is meant for somebody with room would be heard here
+                await self._consumer.wait()
         elif not taken.started:  # for those who have room for it; for us once one of ours has ended
             await slots.freed(NOT_FOR_US_PAUSE)
         return 0.0

@@ -8,8 +8,9 @@ import pytest
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, reply
 from tests.deliverer.world import SOON, World, callback, deliverer, settings, world
 
+from angarium.config import ConfigStore
 from angarium.notifications import DeliveryState, Status
-from angarium.queue import Census
+from angarium.queue import Census, Queue
 from angarium.settings import RedisSettings
 
 SLOTS = 32
@@ -166,3 +167,16 @@ async def test_what_waits_for_one_that_was_made_anew_is_refused_past_its_limits(
             for notification in posted:
                 [delivery] = (await shop.settled(notification)).deliveries
                 assert (delivery.state, delivery.reason) == (DeliveryState.REFUSED, "callback_deleted")
+
+
+async def test_a_pod_without_a_free_slot_leaves_the_bell_to_others(redis_settings: RedisSettings) -> None:
+    async with Queue(redis_settings, 2) as queue, Receiver(never) as silent:
+        shop = World(redis_settings, queue, ConfigStore(queue.link))
+        stuck, next_one = callback("stuck", silent.url, timeout_s=60.0), callback("next", silent.url)
+        await shop.declare(stuck, next_one)
+        async with deliverer(settings(redis_settings, shards=2, deliverer_slots=1, drain_seconds=0.0)):
+            await shop.post(stuck)
+            await until_received(silent, 1)
+            await asyncio.gather(*[queue.link.call("PING") for _ in range(50)])  # time for a wrong wait to begin
+            waiting = queue.keys_of((await shop.post(next_one)).id)
+            assert await queue.link.call("LLEN", waiting.bell) == 1
