@@ -175,6 +175,9 @@ async def test_a_pod_without_a_free_slot_leaves_the_bell_to_others(redis_setting
         stuck, next_one = callback("stuck", silent.url, timeout_s=60.0), callback("next", silent.url)
         await shop.declare(stuck, next_one)
         async with deliverer(settings(redis_settings, shards=2, deliverer_slots=1, drain_seconds=0.0)):
+            async with asyncio.timeout(SOON):
+                while b"cmd=blpop" not in await queue.link.call("CLIENT", "LIST"):  # until it waits for a bell
+                    await asyncio.sleep(0.01)
             await shop.post(stuck)
             await until_received(silent, 1)
             await asyncio.gather(*[queue.link.call("PING") for _ in range(50)])  # time for a wrong wait to begin
