@@ -50,4 +50,7 @@ class Recoverer:
     async def _unknown(self) -> set[str]:
         """Consumers that nobody beats for: dead so long that they are forgotten, or handed something as they left."""
         silent = await self._upkeep.silent(DEAD_AFTER) if self._presence.steady else set()
-        return silent - await self._presence.living() if silent else silent
+        unknown = silent - await self._presence.living() if silent else silent
+        if unknown:  # unless Redis's clock was put forward since our last beat: then everybody seems silent
+            await self._presence.beat()
+        return unknown if self._presence.steady else set()

@@ -12,9 +12,10 @@ from tests.deliverer.world import SOON, World, callback, deliverer, settings, wo
 from angarium.config import presence
 from angarium.keys import ConfigKeys
 from angarium.notifications import Status
-from angarium.queue import Census, Consumer
+from angarium.queue import Census, Consumer, Entry, Upkeep
 from angarium.sealing import generate_seal_key
 from angarium.settings import RedisSettings
+from angarium_deliverer.recoverer import Recoverer
 
 
 @pytest.fixture
@@ -78,6 +79,33 @@ async def test_what_a_consumer_holds_that_nobody_beats_for_is_taken_over(
         assert len((await Consumer(shop.queue, "forgotten").take(5)).started) == 1
         async with deliverer(settings(shop.redis, "heir")):
             assert (await shop.settled(posted)).status is Status.DELIVERED
+
+
+async def test_who_only_seems_silent_since_the_clock_was_put_forward_keeps_what_it_holds(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("angarium_deliverer.recoverer.DEAD_AFTER", 0.0)
+    monkeypatch.setattr(presence, "DEAD_AFTER", 0.0)
+    dispatched: list[Entry] = []
+
+    async def dispatch(entries: list[Entry]) -> None:
+        dispatched.extend(entries)
+
+    await shop.post(callback("warehouse", "http://127.0.0.1:1/"))
+    async with Consumer(shop.queue, "holder") as holder, Consumer(shop.queue, "heir") as heir:
+        assert len((await holder.take(5)).started) == 1
+        beats = presence.Presence(shop.queue.link, "deliverer", "heir", presence.Applied)
+        recoverer = Recoverer(heir, Upkeep(shop.queue, "heir"), beats, lambda: 5, dispatch)
+        await beats.beat()
+        monkeypatch.setattr(presence, "DEAD_AFTER", 3600.0)  # not steady again so soon
+        beats.steady, beats._ahead = True, beats._ahead - 50.0  # as if Redis's clock had jumped since
+        await recoverer.step()
+        assert dispatched == []
+        monkeypatch.setattr(presence, "DEAD_AFTER", 0.0)
+        recoverer._own_at = 0.0
+        beats.steady = True
+        await recoverer.step()
+        assert len(dispatched) == 1
 
 
 async def test_what_was_sent_is_settled_once_redis_takes_writes_again(

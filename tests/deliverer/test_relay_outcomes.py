@@ -79,6 +79,7 @@ async def test_410_refuses_and_is_known_of_the_endpoint(shop: World) -> None:
             assert (stored.deliveries[0].state, stored.deliveries[0].reason) == (DeliveryState.REFUSED, "gone")
             assert (await Census(shop.queue).callbacks())[warehouse.id].gone == warehouse.endpoint
             await shop.declare(warehouse.model_copy(update={"disabled": "gone"}))
+            await shop.applied()
             stored = await shop.settled(await shop.post(warehouse))
         assert stored.deliveries[0].reason == "gone"
         assert len(receiver.requests) == 1

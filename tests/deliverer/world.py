@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from angarium.config import ConfigStore
+from angarium.config import ConfigStore, read_live
 from angarium.identifiers import resource_id
 from angarium.notifications import DeliveryState, Notification, Priority, Stored, Target
 from angarium.queue import Census, Intake, Ledger, Queue
@@ -66,6 +66,12 @@ class World:
         """Publish as the operator does."""
         revisions = await (self.store.publish(records, deleted) if self.began else self.store.begin(records))
         self.began, self.revision = True, max(revisions.values())
+
+    async def applied(self) -> None:
+        """Wait until all deliverers work with what was declared."""
+        async with asyncio.timeout(SOON):
+            while any([pod.applied.revision < self.revision for pod in await read_live(self.queue.link)]):
+                await asyncio.sleep(0.01)
 
     async def post(
         self, *records: CallbackRecord, priority: Priority = Priority.NORMAL, tenant: str = "prd_shop", **more: Any
