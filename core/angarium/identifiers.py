@@ -2,6 +2,7 @@
 
 `not_<26 characters>` is a ULID (48 bits of milliseconds, 70 random bits) whose last two characters name the shard that
 stores it; ids of one shard sort by time. `dlv_<the same 26 characters>_<n>` is the n-th delivery of that notification.
+`usr_<26 characters>` is a plain ULID: users sort by the time at which they were made.
 `prd_`, `org_` and `cbk_` ids are derived from the object's Kubernetes uid: they need no storage and so survive a lost
 status, a restart and a renamed display name.
 """
@@ -36,6 +37,17 @@ def notification_id(shard: int, now_ms: int | None = None) -> str:
     """A new id for a notification stored in `shard` (0..1023); `now_ms` are milliseconds since the epoch."""
     ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
     return _beginning(ms) + os.urandom(14).translate(_DRAWN).decode() + _PAIRS[shard]
+
+
+def user_id(now_ms: int | None = None) -> str:
+    """A new id for a user; `now_ms` are milliseconds since the epoch."""
+    ms = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    return "usr_" + _beginning(ms)[4:] + os.urandom(16).translate(_DRAWN).decode()
+
+
+def is_user_id(text: str) -> bool:
+    """Whether it looks like one."""
+    return text.startswith("usr_") and _BODY.fullmatch(text, 4) is not None
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,7 @@
 
 All keys of a shard carry the same hash tag, so that a shard is one slot of a Redis Cluster and one script may touch
 them all; scripts are given one key and make the others from its prefix (queue/scripts/lines.lua). Config and presence
-share the slot `{config}`.
+share the slot `{config}`, and each tenant's users and groups the slot of its id.
 """
 
 from dataclasses import dataclass
@@ -165,3 +165,55 @@ class ConfigKeys:
     def applied(self) -> str:
         """HASH `<role> <pod>` → JSON {e: epoch, r: revision that it has applied, x: keys of records it rejected}."""
         return f"{self._base}applied"
+
+
+@dataclass(frozen=True)
+class PeopleKeys:
+    """The keys of one tenant's users, groups and devices. All are kept until they are deleted.
+
+    Scripts are given `users` and make the others from its prefix (people/scripts/people.lua).
+    """
+
+    tenant: str
+    prefix: str = "ang"
+
+    @cached_property
+    def _base(self) -> str:
+        return f"{self.prefix}:{{{self.tenant}}}:"
+
+    @cached_property
+    def users(self) -> str:
+        """ZSET of user ids, all of score 0, in the order in which they were made."""
+        return f"{self._base}users"
+
+    def user(self, user: str) -> str:
+        """STRING: JSON of a user and its devices (people/user.py reads it)."""
+        return f"{self._base}user:{user}"
+
+    def by(self, field: str) -> str:
+        """HASHes from key, phone, email (in lower case) or device token to the one user who has it."""
+        return f"{self._base}by:{field}"
+
+    @cached_property
+    def memberships(self) -> str:
+        """HASH user → `,<number of a group>,…,`; it may hold numbers of groups that were deleted since."""
+        return f"{self._base}memberships"
+
+    @cached_property
+    def groups(self) -> str:
+        """HASH name of a group → `<number> <made at ms> <who made it: see create.lua>`; a number is never used again."""
+        return f"{self._base}groups"
+
+    @cached_property
+    def numbers(self) -> str:
+        """HASH number of a group → its name; `last` → the last number given."""
+        return f"{self._base}numbers"
+
+    @cached_property
+    def names(self) -> str:
+        """ZSET of the groups' names, all of score 0."""
+        return f"{self._base}names"
+
+    def members(self, number: int) -> str:
+        """ZSET of a group's user ids, all of score 0."""
+        return f"{self._base}group:{number}"

@@ -1,9 +1,6 @@
 """Reading what was accepted: one notification, its timeline, or a tenant's list of them."""
 
 import asyncio
-import base64
-import binascii
-import hashlib
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from angarium import cursors
+from angarium.cursors import InvalidCursor
 from angarium.identifiers import id_bound
 from angarium.keys import ShardKeys
 from angarium.notifications import Notification, Status, Stored
@@ -19,10 +18,6 @@ from angarium.queue.queue import Queue, script
 
 SUMMARIES = script("summaries", prelude="")
 EXAMINED = 2000  # how many notifications one page may look at; a page may be shorter than asked, its cursor goes on
-
-
-class InvalidCursor(ValueError):
-    """The cursor is damaged, or belongs to a list with other filters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +39,6 @@ class Filters:
             and (self.callback is None or any(target.id == self.callback for target in notification.targets))
         )
 
-    def digest(self, tenant: str) -> str:
-        """Ties a cursor to its filters."""
-        return hashlib.blake2b(f"{tenant} {self!r}".encode(), digest_size=6).hexdigest()
-
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -59,18 +50,15 @@ class Page:
 
 def write_cursor(last: str, filters: Filters, tenant: str) -> str:
     """Opaque to callers."""
-    return base64.urlsafe_b64encode(f"{filters.digest(tenant)}{last}".encode()).decode().rstrip("=")
+    return cursors.write(cursors.bind(tenant, filters), last)
 
 
 def read_cursor(cursor: str, filters: Filters, tenant: str) -> str:
     """The last id of the page before; raises InvalidCursor."""
-    try:
-        plain = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise InvalidCursor("this is not a cursor") from error
-    if plain[:12] != filters.digest(tenant) or len(plain) != 42:
-        raise InvalidCursor("this cursor belongs to a list with other filters")
-    return plain[12:]
+    last = cursors.read(cursors.bind(tenant, filters), cursor)
+    if len(last) != 30:
+        raise InvalidCursor("this is not a cursor")
+    return last
 
 
 class Ledger:
