@@ -201,7 +201,7 @@ class PeopleKeys:
 
     @cached_property
     def groups(self) -> str:
-        """HASH name of a group → `<number> <made at ms> <who made it: see create.lua>`; a number is never used again."""
+        """HASH name of a group → `<number> <made at ms> <maker: see create.lua>`; numbers are not used again."""
         return f"{self._base}groups"
 
     @cached_property

@@ -38,7 +38,7 @@ class People(Store):
     async def page(self, tenant: str, group: str | None, cursor: str | None = None, limit: int = 500) -> Page:
         """Some members of a group (None: of all users), by id; raises NoSuchGroup and InvalidCursor.
 
-        A cursor outlives whoever holds it; it goes on after the last user that was read, also if he has left since.
+        A cursor outlives whoever holds it; it goes on after the last user that was read, also if it has left since.
         """
         bound = cursors.bind(tenant, "members", group)
         number, after = _position(cursors.read(bound, cursor)) if cursor else ("", "")

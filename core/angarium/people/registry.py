@@ -28,8 +28,7 @@ class TooManyDevices(Exception):
 
 @dataclass(slots=True)  # not frozen: angarium.notifications says why
 class Saved:
-    """What became of a row. Refused: `field` (or '' for the row) and `why` as save.lua has them; `other` is the user who
-    stands in its way."""
+    """What became of it. Refused: `field` ('' for the row) and `why` as save.lua has them, `other`: whom it meets."""
 
     result: Literal["created", "updated", "refused"]
     id: str = ""
@@ -75,9 +74,9 @@ class Registry(Store):
     async def set_device(
         self, tenant: str, reference: Reference, token: str, platform: str, replaces: str = ""
     ) -> tuple[str, bool] | None:
-        """Give a user a device, which is nobody else's then; it takes the place of his device `replaces`.
+        """Give a user a device, which is nobody else's then; it takes the place of their device `replaces`.
 
-        His id, and whether the device is new to him; None: there is no such user. Raises TooManyDevices.
+        Their id, and whether the device is new to them; None: there is no such user. Raises TooManyDevices.
         """
         limit = self.limits.devices
         answer, *rest = await self._run(DEVICE, tenant, *reference.arguments, token, platform, replaces, limit)

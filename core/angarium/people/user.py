@@ -26,7 +26,7 @@ class Device:
 
 @dataclass(slots=True)  # not frozen: angarium.notifications says why
 class User:
-    """Empty is what is not known. `channels`: the preferred ones, best first; `key`: the tenant's own name for the user."""
+    """Empty is what is not known. `channels`: the preferred ones, best first; `key`: the tenant's own name for it."""
 
     id: str
     key: str = field(default="", repr=False)

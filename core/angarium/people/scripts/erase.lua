@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
--- Forgets one user, with everything that leads to him.
+-- Forgets one user, with everything that leads there.
 --
 -- KEYS  1 users
 -- ARGV  1 user id
--- result {} (there is none) | {his JSON, names of the groups that he was in…}
+-- result {} (there is none) | {JSON, names of the groups that held it…}
 -- Safe to repeat, but then says that there is none.
 local id = ARGV[1]
 local doc = redis.call('GET', base .. 'user:' .. id)

@@ -14,7 +14,7 @@
 local most_users, most_devices, number, most_members = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local members = base .. 'group:' .. number
 
--- Id and user that a row is about, and how strongly it names him (0: by id); or nil and why not.
+-- Id and user that a row is about, and how strongly it names them (0: by id); or nil and why not.
 local function match(row)
   if row.id then
     local user = read(row.id)
