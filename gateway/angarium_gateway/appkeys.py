@@ -6,6 +6,7 @@ from collections import Counter
 from aiohttp import web
 
 from angarium.config import ConfigTail
+from angarium.people import Groups, People, Registry
 from angarium.queue import Intake, Layout, Ledger
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
@@ -22,9 +23,14 @@ DIRECTORY = web.AppKey("DIRECTORY", Directory)
 LAYOUT = web.AppKey("LAYOUT", Layout)
 INTAKE = web.AppKey("INTAKE", Intake)
 LEDGER = web.AppKey("LEDGER", Ledger)
+PEOPLE = web.AppKey("PEOPLE", People)
+REGISTRY = web.AppKey("REGISTRY", Registry)
+GROUPS = web.AppKey("GROUPS", Groups)
 VITALS = web.AppKey("VITALS", Vitals)
 LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
 TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
+IMPORTS = web.AppKey("IMPORTS", Counter[str])  # lists of users that are being taken in, by tenant
 
+NAME = web.RequestKey("NAME", str)  # the request's id
 FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

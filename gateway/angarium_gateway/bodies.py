@@ -39,6 +39,16 @@ async def read_body(request: web.Request, patience: float) -> bytes:
             return await request.read()
 
 
+async def read_large(request: web.Request, patience: float, largest: int) -> bytes:
+    """The same of a route that has a limit of its own (bytes, after decompression)."""
+    length = request.content_length
+    if length is not None and length > largest:
+        raise _too_large(largest)
+    with _unreadable_is_a_problem(patience, largest):
+        async with asyncio.timeout(patience):
+            return await request.clone(client_max_size=largest).read()
+
+
 async def read_late(content: StreamReader, patience: float) -> bytes:
     """The same of a body that is known to be small and comes after its head."""
     with _unreadable_is_a_problem(patience):
@@ -48,11 +58,11 @@ async def read_late(content: StreamReader, patience: float) -> bytes:
 
 
 @contextmanager
-def _unreadable_is_a_problem(patience: float) -> Iterator[None]:
+def _unreadable_is_a_problem(patience: float, largest: int = LARGEST) -> Iterator[None]:
     try:
         yield
     except web.HTTPRequestEntityTooLarge as error:
-        raise _too_large() from error
+        raise _too_large(largest) from error
     except (ConnectionError, web.RequestPayloadError) as error:  # the caller has gone, or it can't be decompressed
         raise Problem(BAD_REQUEST, "the body could not be read", headers={"Connection": "close"}) from error
     except TimeoutError as error:
@@ -68,8 +78,8 @@ def whole(content: StreamReader) -> bytes:
     return body
 
 
-def _too_large() -> Problem:
-    return Problem(TOO_LARGE, f"{LARGEST:,} bytes at most", headers={"Connection": "close"})
+def _too_large(largest: int = LARGEST) -> Problem:
+    return Problem(TOO_LARGE, f"{largest:,} bytes at most", headers={"Connection": "close"})
 
 
 def require_json(request: web.Request) -> None:
@@ -92,8 +102,8 @@ async def read_optional_data(request: web.Request, patience: float) -> tuple[Env
     return split(body)
 
 
-def split(raw: bytes) -> tuple[Envelope, bytes | None]:
-    """The members of an object without `data`, and the bytes of `data` (None: there is none); raises a Problem."""
+def read_object(raw: bytes) -> Envelope:
+    """The members of an object, parsed; raises a Problem."""
     try:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -103,6 +113,12 @@ def split(raw: bytes) -> tuple[Envelope, bytes | None]:
         raise invalid("", "must be an object")
     if len(document) > MOST_MEMBERS:
         raise invalid("", "has too many members")
+    return document
+
+
+def split(raw: bytes) -> tuple[Envelope, bytes | None]:
+    """The members of an object without `data`, and the bytes of `data` (None: there is none); raises a Problem."""
+    document = read_object(raw)
     data: bytes | None = None
     seen: set[str] = set()
     try:

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from angarium.errors import NotReplicated, StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, STOP, TAIL, VITALS
+from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, STOP, TAIL, VITALS
 from angarium_gateway.auth import authenticate
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import (
@@ -39,15 +39,16 @@ log = logging.getLogger(__name__)
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _FORE = f"req_{os.urandom(8).hex()}"
 _numbers = itertools.count(1)
+PERSONAL = ("/v1/users", "/v1/groups")  # paths that may hold a phone number, which no log is to have
 ACCEPTS = "POST /v1/notifications"  # the one route whose refusals are rejected notifications
 
-Serve = Callable[[web.Request, Caller], Awaitable[Answer]]
+Serve = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 
 
 def guarded(serve: Serve, *, needs_storage: bool) -> Handler:
     """For callers with a key, as often as their tenant may ask; and while storage is there, where it is needed."""
 
-    async def handler(request: web.Request) -> Answer:
+    async def handler(request: web.Request) -> web.StreamResponse:
         caller, fields = admit(request.app, request.headers)
         if fields:
             request[FIELDS] = fields
@@ -71,6 +72,7 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The one middleware."""
     began = time.perf_counter()
     name, route = request_id(request.headers), _route(request)
+    request[NAME] = name
     try:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem and the log the rest
@@ -136,7 +138,7 @@ def _problem(error: Exception, route: str, name: str, request: web.BaseRequest |
         case web.HTTPException() if error.status < 500:
             return Problem(BY_STATUS.get(error.status, BAD_REQUEST))
         case _:
-            path = request.path[:200] if request else route
+            path = request.path[:200] if request and not request.path.startswith(PERSONAL) else route
             log.error("a request failed", exc_info=error, extra={"request": name, "path": path})
             return Problem(INTERNAL, "it was logged under this requestId")
 

@@ -1,5 +1,6 @@
 """The OpenAPI 3.1 document, made from the table of routes and the models. Served at /openapi.json."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -66,11 +67,8 @@ def _operation(endpoint: Endpoint) -> Document:
         "tags": [endpoint.tag],
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint.query), *_header_parameters(endpoint)],
         "responses": {
-            str(endpoint.status): {
-                "description": endpoint.answer.__doc__ or "",
-                "headers": _headers(endpoint.answer_headers | COMMON_HEADERS),
-                "content": {"application/json": {"schema": _reference(endpoint.answer)}},
-            },
+            str(endpoint.status): _answer(endpoint, endpoint.answer.__doc__ or "", endpoint.lines),
+            **({"207": _answer(endpoint, endpoint.partly)} if endpoint.partly else {}),
             **_refusals(endpoint.problems),
         },
     }
@@ -82,18 +80,25 @@ def _operation(endpoint: Endpoint) -> Document:
     return operation
 
 
+def _answer(endpoint: Endpoint, text: str, lines: type[BaseModel] | None = None) -> Document:
+    content = {"application/json": {"schema": _reference(endpoint.answer)}}
+    if lines:
+        content["application/x-ndjson"] = {"schema": _reference(lines)}
+    headers = _headers(endpoint.answer_headers | COMMON_HEADERS)
+    return {"description": text, "headers": headers, "content": content}
+
+
 def _path_parameters(endpoint: Endpoint) -> list[Document]:
-    if not endpoint.path_parameter:
-        return []
-    name = endpoint.path.partition("{")[2].partition("}")[0]
+    names = re.findall(r"{(\w+)}", endpoint.path)
     return [
         {
             "name": name,
             "in": "path",
             "required": True,
-            "description": endpoint.path_parameter,
+            "description": text,
             "schema": {"type": "string"},
         }
+        for name, text in zip(names, endpoint.path_parameter.splitlines(), strict=True)
     ]
 
 
@@ -172,6 +177,7 @@ def _reference(model: type[BaseModel]) -> Document:
 
 def _schemas() -> Document:
     answers: set[type[BaseModel]] = {endpoint.answer for endpoint in ENDPOINTS} | {ProblemDocument, Health}
+    answers |= {endpoint.lines for endpoint in ENDPOINTS if endpoint.lines}
     bodies: set[type[BaseModel]] = {endpoint.body for endpoint in ENDPOINTS if endpoint.body}
     queries: set[type[BaseModel]] = {endpoint.query for endpoint in ENDPOINTS}
     models = [(model, "validation") for model in sorted(answers | bodies | queries, key=lambda model: model.__name__)]

@@ -43,6 +43,9 @@ SPENT = Kind(409, "idempotency-spent", "This Idempotency-Key was used before")
 NOT_RETRYABLE = Kind(409, "nothing-to-retry", "Nothing can be retried")
 NOT_TESTABLE = Kind(409, "callback-not-sending", "The callback is not sending")
 TOO_LARGE = Kind(413, "too-large", "The body is too large")
+GROUP_EXISTS = Kind(409, "group-exists", "There is a group of this name")
+TAKEN = Kind(409, "identifier-taken", "It belongs to another user")
+LIMIT = Kind(409, "limit-reached", "There are as many as there may be")
 MEDIA_TYPE = Kind(415, "unsupported-media-type", "The body must be application/json")
 INVALID = Kind(422, "invalid-request", "The request is not valid")
 MISMATCH = Kind(422, "idempotency-mismatch", "This Idempotency-Key was used with another body")
@@ -79,15 +82,19 @@ class Problem(Exception):
         self.headers = headers or {}
         self.members = members
 
-    def body(self, request_id: str) -> bytes:
-        """The document."""
+    def document(self, request_id: str) -> dict[str, Any]:
+        """As callers see it."""
         kind = self.kind
         document: dict[str, Any] = {"type": kind.type, "title": kind.title, "status": kind.status}
         if self.detail:
             document["detail"] = self.detail
         if self.errors:
             document["errors"] = self.errors
-        return orjson.dumps(document | self.members | {"requestId": request_id})
+        return document | self.members | {"requestId": request_id}
+
+    def body(self, request_id: str) -> bytes:
+        """The document."""
+        return orjson.dumps(self.document(request_id))
 
     def response(self, request_id: str) -> Answer:
         """What is sent."""

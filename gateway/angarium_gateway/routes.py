@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from angarium_gateway import people_requests as people
+from angarium_gateway import people_responses as told
 from angarium_gateway import problems, requests, responses
 from angarium_gateway.edge import Serve
-from angarium_gateway.handlers import about, accept, callbacks, reading, retrying, testing
+from angarium_gateway.handlers import about, accept, callbacks, groups, members, reading, retrying, testing, users
 from angarium_gateway.problems import Kind
 
 GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.INTERNAL)
@@ -27,10 +29,12 @@ class Endpoint:
     body: type[requests.Request] | None = None
     body_required: bool = False
     query: type[requests.Request] = requests.NoQuery
-    path_parameter: str = ""
+    path_parameter: str = ""  # what it is; a line for each where the path has several
     request_headers: dict[str, str] = field(default_factory=dict)
     answer_headers: dict[str, str] = field(default_factory=dict)
     refusals: tuple[Kind, ...] = ()
+    partly: str = ""  # what a 207 means, where the answer may be one
+    lines: type[BaseModel] | None = None  # of the answer as NDJSON, for who accepts that
     needs_storage: bool = True  # else it is answered from memory, also while Redis is away
 
     @property
@@ -38,6 +42,11 @@ class Endpoint:
         """All that it may refuse with."""
         return (*GUARD, *((problems.UNAVAILABLE,) if self.needs_storage else ()), *self.refusals)
 
+
+LIST = (*BODY, problems.FULL)
+PARTLY = "Some rows were refused; the others are stored."
+USER = "Id of the user (`usr_…`), or the phone number."
+GROUP = "Name of the group."
 
 ENDPOINTS = (
     Endpoint(
@@ -139,6 +148,154 @@ ENDPOINTS = (
             problems.FULL,
             problems.UNDECIDED,
         ),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/users",
+        users.take,
+        "Create or change users, up to 10,000; each row is taken by itself. With `Accept: application/x-ndjson`"
+        " the answer is a line of progress every 500 rows",
+        told.UsersTaken,
+        "Users",
+        body=people.UsersRequest,
+        body_required=True,
+        partly=PARTLY,
+        lines=told.TakenSoFar,
+        refusals=LIST,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/users",
+        users.several,
+        "List users, or find one by phone, email or key",
+        told.UserPage,
+        "Users",
+        query=people.UsersQuery,
+        refusals=(problems.INVALID_CURSOR, problems.INVALID),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/users/{id}",
+        users.one,
+        "Read a user",
+        told.UserDetails,
+        "Users",
+        path_parameter=USER,
+        refusals=(problems.NOT_FOUND, problems.INVALID),
+    ),
+    Endpoint(
+        "PATCH",
+        "/v1/users/{id}",
+        users.change,
+        "Change a user: what is named is replaced, null takes away, the rest stays",
+        told.UserDetails,
+        "Users",
+        body=people.UserPatch,
+        body_required=True,
+        path_parameter=USER,
+        refusals=(*LIST, problems.NOT_FOUND, problems.TAKEN),
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/users/{id}",
+        users.erase,
+        "Erase a person: the user, its devices, its memberships and all that leads there",
+        told.Erased,
+        "Users",
+        path_parameter=USER,
+        refusals=(problems.NOT_FOUND, problems.INVALID),
+    ),
+    Endpoint(
+        "PUT",
+        "/v1/users/{phone}/device-token",
+        users.set_device,
+        "Give a user a device, or refresh it; whoever had it before has it no more",
+        told.DeviceTaken,
+        "Users",
+        body=people.DeviceTokenRequest,
+        body_required=True,
+        path_parameter="Phone number of the user, or its id (`usr_…`).",
+        refusals=(*LIST, problems.NOT_FOUND, problems.LIMIT),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/groups",
+        groups.create,
+        "Create a group, with users as its members; these are created or changed as by `POST /v1/users`",
+        told.GroupTaken,
+        "Groups",
+        status=201,
+        body=people.GroupRequest,
+        body_required=True,
+        answer_headers={"Location": "The group."},
+        partly="The group is created; " + PARTLY[0].lower() + PARTLY[1:],
+        lines=told.TakenSoFar,
+        refusals=(*LIST, problems.GROUP_EXISTS, problems.LIMIT),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/groups",
+        groups.several,
+        "List groups",
+        told.GroupPage,
+        "Groups",
+        query=people.PageQuery,
+        refusals=(problems.INVALID_CURSOR, problems.INVALID),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/groups/{name}",
+        groups.one,
+        "Read a group",
+        told.GroupView,
+        "Groups",
+        path_parameter=GROUP,
+        refusals=(problems.NOT_FOUND,),
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/groups/{name}",
+        groups.disband,
+        "Delete a group; its members stay users",
+        told.GroupDeleted,
+        "Groups",
+        path_parameter=GROUP,
+        refusals=(problems.NOT_FOUND,),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/groups/{name}/members",
+        members.several,
+        "List the members of a group; who is in it all the while is on exactly one page",
+        told.UserPage,
+        "Groups",
+        query=people.PageQuery,
+        path_parameter=GROUP,
+        refusals=(problems.NOT_FOUND, problems.INVALID_CURSOR, problems.INVALID),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/groups/{name}/members",
+        members.add,
+        "Add members to a group, up to 10,000, new users or known ones, as by `POST /v1/users`",
+        told.GroupTaken,
+        "Groups",
+        body=people.UsersRequest,
+        body_required=True,
+        partly=PARTLY,
+        lines=told.TakenSoFar,
+        path_parameter=GROUP,
+        refusals=(*LIST, problems.NOT_FOUND),
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/groups/{name}/members/{id}",
+        members.remove,
+        "Take a user out of a group",
+        told.MemberRemoved,
+        "Groups",
+        path_parameter=f"{GROUP}\n{USER}",
+        refusals=(problems.NOT_FOUND, problems.INVALID),
     ),
     Endpoint("GET", "/v1/me", about.me, "Who this key speaks for", responses.Me, "You", needs_storage=False),
 )

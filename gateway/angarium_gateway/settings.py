@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from angarium.people import Limits
 from angarium.settings import Settings
 
 
@@ -28,3 +29,14 @@ class GatewaySettings(Settings):
     gateway_memory_limit: float = Field(
         default=0.75, gt=0, le=1, description="share of Redis's maxmemory from which nothing new is accepted"
     )
+    gateway_most_users: int = Field(default=1_000_000, ge=1, description="users that one tenant may keep")
+    gateway_most_groups: int = Field(default=10_000, ge=1, description="groups that one tenant may keep")
+    gateway_most_members: int = Field(default=1_000_000, ge=1, description="members that one group may have")
+    gateway_most_devices: int = Field(default=20, ge=1, le=100, description="devices that one user may have")
+
+    @property
+    def people(self) -> Limits:
+        """How many of each a tenant may keep."""
+        return Limits(
+            self.gateway_most_users, self.gateway_most_devices, self.gateway_most_groups, self.gateway_most_members
+        )

@@ -100,14 +100,9 @@ class Model:
             self.groups[group].add(saved.id)
 
     def _judge(self, row: Row, group: str | None) -> tuple[str, str, str, str, str | None]:
-        id_, rank = row.get("id"), 0
-        if id_ is not None and id_ not in self.users:
+        id_, rank = self._match(row)
+        if "id" in row and id_ not in self.users:
             return "refused", "id", "unknown", "", None
-        if id_ is None:
-            for rank, field in enumerate(NAMING, 1):  # noqa: B007 - it goes on being used
-                id_ = self.owner(field, row[field]) if row.get(field) else None
-                if id_:
-                    break
         user = self.users.get(id_ or "", {})
         for place, field in enumerate(NAMING, 1):
             if value := row.get(field):
@@ -125,6 +120,12 @@ class Model:
         if not id_ and len(self.users) >= LIMITS.users:
             return "refused", "", "full", "", None
         return "updated" if id_ else "created", "", "", "", id_
+
+    def _match(self, row: Row) -> tuple[str | None, int]:
+        if "id" in row:
+            return row["id"], 0
+        found = [(self.owner(field, row[field]), rank) for rank, field in enumerate(NAMING, 1) if row.get(field)]
+        return next(((id_, rank) for id_, rank in found if id_), (None, 0))
 
     def lose(self, tokens: list[str]) -> None:
         """Whoever has these devices has them no more."""

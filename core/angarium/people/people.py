@@ -41,6 +41,8 @@ class People(Store):
         A cursor outlives whoever holds it; it goes on after the last user that was read, also if it has left since.
         """
         bound = cursors.bind(tenant, "members", group)
+        if group == "":
+            raise NoSuchGroup
         number, after = _position(cursors.read(bound, cursor)) if cursor else ("", "")
         found = await self._run(PAGE, tenant, group or "", number, after, max(1, min(limit, MOST_AT_ONCE)))
         if not found:

@@ -1,0 +1,42 @@
+"""Where people are reached, checked as it comes in and written in one way. Nobody is asked whether it exists.
+
+A phone number must have a length that its country has; whether the number is in use (`is_valid_number`) is not asked,
+since every new range would be refused until the library knows it.
+"""
+
+import re
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
+
+EXPECTED = "must be a phone number with its country code, like +4930123456"
+_WRITTEN = re.compile(r"\+[0-9 ()./-]{3,40}", re.ASCII)  # what else is a number to the library: letters, extensions
+_REASONS = {
+    ValidationResult.TOO_SHORT: "is too short for a phone number of its country",
+    ValidationResult.TOO_LONG: "is too long for a phone number of its country",
+    ValidationResult.INVALID_COUNTRY_CODE: "begins with the code of no country",
+}
+
+
+def phone(text: str) -> str:
+    """A number in E.164 (`+4930123456`), from any usual way to write it with its country code; raises ValueError."""
+    if _WRITTEN.fullmatch(text) is None:
+        raise ValueError(EXPECTED)
+    try:
+        number = phonenumbers.parse(text, None)
+    except NumberParseException as error:
+        unknown = error.error_type == NumberParseException.INVALID_COUNTRY_CODE
+        raise ValueError(_REASONS[ValidationResult.INVALID_COUNTRY_CODE] if unknown else EXPECTED) from None
+    possible = phonenumbers.is_possible_number_with_reason(number)
+    if possible != ValidationResult.IS_POSSIBLE:
+        raise ValueError(_REASONS.get(possible, "is no phone number of its country"))
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def email(text: str) -> str:
+    """An address as it should be written (RFC 5321, 6531); raises ValueError."""
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
