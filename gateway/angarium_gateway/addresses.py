@@ -15,6 +15,7 @@ _WRITTEN = re.compile(r"\+[0-9 ()./-]{3,40}", re.ASCII)  # what else is a number
 _REASONS = {
     ValidationResult.TOO_SHORT: "is too short for a phone number of its country",
     ValidationResult.TOO_LONG: "is too long for a phone number of its country",
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "lacks its area code",
     ValidationResult.INVALID_COUNTRY_CODE: "begins with the code of no country",
 }
 

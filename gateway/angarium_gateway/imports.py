@@ -87,6 +87,7 @@ async def take_in(app: web.Application, tenant: str, rows: list[Any], group: int
     """Save the rows; the same tally again and again, after each batch."""
     tally = Tally()
     for first in range(0, len(rows), BATCH):
+        told = len(tally.errors)
         batch = await _checked(rows[first : first + BATCH], first, tally)
         try:
             app[VITALS].require_room()
@@ -98,6 +99,7 @@ async def take_in(app: web.Application, tenant: str, rows: list[Any], group: int
         ids = {
             place: tally.take(place, each, app[REGISTRY].limits) for (place, _), each in zip(batch, saved, strict=True)
         }
+        tally.errors[told:] = sorted(tally.errors[told:], key=_place)
         tally.done = min(first + BATCH, len(rows))
         tally.ids += [ids.get(place) for place in range(first, tally.done)]
         yield tally
@@ -133,6 +135,10 @@ def _problem(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     return full() if isinstance(error, StorageFull) else unavailable()
+
+
+def _place(error: Error) -> int:
+    return int(error["pointer"].split("/")[2])
 
 
 def objection(saved: Saved, limits: Limits) -> Error:

@@ -62,8 +62,8 @@ class GroupTaken(UsersTaken):
 
 
 class TakenSoFar(Response):
-    """A line of progress; `errors` and `ids` tell of the rows since the line before. The last has `done` = `of`; if storage
-    was away or full, it has the `problem`, and each row that was left is among the errors."""
+    """A line of progress; `errors` and `ids` tell of the rows since the line before. The last has `done` = `of`; where
+    storage was away or full it has the `problem`, and each row that was left is among the errors."""
 
     group: str | None = None
     done: int = Field(description="Rows that have been looked at.")
