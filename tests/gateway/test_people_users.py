@@ -20,7 +20,7 @@ ANN: dict[str, Any] = {
     "channels": ["push", "sms"],
     "slack": "U012AB3CD",
     "telegram": "-100123",
-    "devices": [{"token": "t1", "platform": "ios"}],
+    "devices": [{"token": "token-1", "platform": "ios"}],
 }
 BEA = {"key": "crm-2", "phone": "+493076543210"}
 
@@ -34,6 +34,16 @@ async def one(gateway: Gateway, user: Any) -> str:
     assert answer.status == 200, answer.json
     [id_] = answer.json["ids"]
     return str(id_)
+
+
+async def all_that_is_stored(gateway: Gateway) -> dict[bytes, Any]:
+    """Every key of the tenant's people, with its value."""
+    ways = {b"string": ("GET",), b"hash": ("HGETALL",), b"zset": ("ZRANGE", 0, -1)}
+    stored = {}
+    for key in await gateway.link.call("KEYS", "ang:{prd_shop}:*"):
+        command, *rest = ways[await gateway.link.call("TYPE", key)]
+        stored[key] = await gateway.link.call(str(command), key, *rest)
+    return stored
 
 
 async def test_a_user_is_read_as_it_was_written(gateway: Gateway) -> None:
@@ -118,7 +128,7 @@ async def test_a_list_that_is_sent_again_changes_nothing_and_doubles_nobody(gate
 
 async def test_a_patch_changes_what_it_names(gateway: Gateway) -> None:
     id_ = await one(gateway, ANN)
-    patch = {"phone": None, "email": "ann@new.example.org", "channels": [], "devices": None}
+    patch: dict[str, Any] = {"phone": None, "email": "ann@new.example.org", "channels": [], "devices": None}
     changed = await gateway.ask("PATCH", f"/v1/users/{id_}", json=patch)
     assert changed.status == 200
     assert "phone" not in changed.json
@@ -143,7 +153,7 @@ async def test_a_patch_takes_nothing_from_others_and_leaves_nobody_nameless(gate
 async def test_a_device_token_by_phone(gateway: Gateway) -> None:
     ann, bea = (await take(gateway, ANN, BEA)).json["ids"]
     path = "/v1/users/+49301234567/device-token"
-    added = await gateway.ask("PUT", path, json={"token": "t2", "platform": "android", "replaces": "t1"})
+    added = await gateway.ask("PUT", path, json={"token": "t2", "platform": "android", "replaces": "token-1"})
     assert added.json == {"user": ann, "result": "added"}
     again = await gateway.ask("PUT", path, json={"token": "t2", "platform": "android"})
     assert again.json == {"user": ann, "result": "refreshed"}
