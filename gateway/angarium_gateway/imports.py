@@ -109,6 +109,7 @@ def _given_up(tally: Tally, problem: Problem, left: list[int], total: int) -> Ta
     tally.problem, tally.done = problem, total
     for place in left:
         tally.refuse(place, [{"pointer": "", "detail": f"may not be stored: {problem.kind.title.lower()}; repeat it"}])
+    tally.errors.sort(key=_place)
     tally.ids += [None] * (total - len(tally.ids))
     return tally
 

@@ -120,7 +120,8 @@ def unavailable() -> Problem:
     """Redis does not answer."""
     return Problem(
         UNAVAILABLE,
-        "storage is unavailable; whether the request took effect is unknown, so repeat it with its Idempotency-Key",
+        "storage is unavailable; whether the request took effect is unknown, so repeat it (a notification with its"
+        " Idempotency-Key)",
         headers={"Retry-After": "2"},
     )
 

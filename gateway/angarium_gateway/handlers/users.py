@@ -150,7 +150,7 @@ async def taken(
     tally = Tally()
     async for latest in taking:
         tally = latest
-    if tally.problem and not tally.created + tally.updated:
+    if tally.problem and status == 200 and not tally.created + tally.updated:
         raise tally.problem
     document = extra | _counts(tally) | {"errors": tally.errors, "ids": tally.ids}
     return render.json_response(document, 207 if tally.failed else status, fields)
