@@ -98,7 +98,7 @@ async def test_mutated_bodies(gateway: Gateway, seed: int) -> None:
     assert (await gateway.ask("GET", "/v1/users?limit=1000")).status == 200
 
 
-ODD = [None, True, 0, -1, 1e308, "", " ", "\x00", "x" * 300, [], [None], {}, {"a": 1}, "é", "+", "+49", "@", "a@"]
+ODD: list[Any] = [None, True, 0, -1, 1e308, "", " ", "\x00", "x" * 300, [], [None], {}, {"a": 1}, "é", "+", "+49", "@"]
 ODD += [
     "\u202e",
     "usr_",

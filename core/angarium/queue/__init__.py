@@ -7,11 +7,12 @@ shards' keys. Nothing else in the project speaks to Redis about deliveries.
 A *ticket* stands for a delivery wherever it waits: `<notification> <index> <tenant> <callback> <lane>`.
 """
 
+from angarium.cursors import InvalidCursor
 from angarium.queue.census import Backlog, CallbackHealth, Census
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
-from angarium.queue.ledger import Filters, InvalidCursor, Ledger, Page
+from angarium.queue.ledger import Filters, Ledger, Page
 from angarium.queue.queue import Queue
 from angarium.queue.upkeep import Limit, Promotion, Upkeep
 
