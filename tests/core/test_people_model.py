@@ -10,7 +10,7 @@ import pytest
 import redis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pydantic import SecretStr
 
 from angarium.keys import PeopleKeys
@@ -33,7 +33,7 @@ from angarium.settings import RedisSettings
 T = TypeVar("T")
 NAMING = ("key", "phone", "email")
 LIMITS = Limits(users=5, devices=2, groups=3, members=3)
-TENANTS = ("prd_a", "prd_b")
+TENANTS = ("prd_a", "prd_a", "prd_a", "prd_b")  # as often as they are drawn
 NAMES = ("g1", "g2", "g3", "g4")
 TOKENS = ("t1", "t2", "t3", "t4")
 Row = dict[str, Any]
@@ -50,12 +50,17 @@ def rows(draw: st.DrawFn) -> Row:
         "name": ("Ann", "Bea", None),
         "channels": (["sms"], ["push", "email"], [], None),
     }.items():
-        if draw(st.booleans()):
+        if field == "key" or draw(st.booleans()):
             row[field] = draw(st.sampled_from(values))
     if draw(st.booleans()):
-        tokens = draw(st.lists(st.sampled_from(TOKENS), max_size=3, unique=True))
+        tokens = draw(st.lists(st.sampled_from(TOKENS), max_size=draw(st.sampled_from([2, 2, 3])), unique=True))
         row["devices"] = [{"token": token, "platform": "ios"} for token in tokens]
     return row
+
+
+def one_of(choices: list[T], which: int) -> T:
+    """A number that hypothesis drew, as a choice among what there is now."""
+    return choices[which % len(choices)]
 
 
 def folded(field: str, value: str) -> str:
@@ -163,24 +168,33 @@ class PeopleMachine(RuleBasedStateMachine):
         self.loop.close()
         self.plain.close()
 
+    @initialize()
+    def begin(self) -> None:
+        for tenant in sorted(set(TENANTS)):
+            for name in ("g1", "g2"):
+                self.create(tenant, name)
+
     @rule(
         tenant=st.sampled_from(TENANTS),
         drawn=st.lists(rows(), min_size=1, max_size=4),
-        whose=st.lists(st.none() | st.integers(0, 6), min_size=4, max_size=4),
-        group=st.none() | st.sampled_from(NAMES),
+        whose=st.lists(st.none() | st.none() | st.integers(0, 6), min_size=4, max_size=4),
+        which=st.integers(0, 4),
     )
-    def save(self, tenant: str, drawn: list[Row], whose: list[int | None], group: str | None) -> None:
+    def save(self, tenant: str, drawn: list[Row], whose: list[int | None], which: int) -> None:
         model = self.models[tenant]
-        group = group if group in model.groups else None
+        group = one_of([*sorted(model.groups), None], which)
         asked = []
         for row, index in zip(drawn, whose, strict=False):
             ids = [*sorted(model.users), "usr_" + "0" * 26]
-            asked.append(row if index is None else row | {"id": ids[index % len(ids)]})
+            asked.append(row if index is None else row | {"id": one_of(ids, index)})
         number = model.numbers[group] if group else None
         for row, saved in zip(asked, self.do(self.registry.save(tenant, copy.deepcopy(asked), number)), strict=True):
             model.save(row, group, saved)
 
     @rule(tenant=st.sampled_from(TENANTS), name=st.sampled_from(NAMES))
+    def make(self, tenant: str, name: str) -> None:
+        self.create(tenant, name)
+
     def create(self, tenant: str, name: str) -> None:
         model = self.models[tenant]
         work = self.groups.create(tenant, name)
@@ -196,19 +210,23 @@ class PeopleMachine(RuleBasedStateMachine):
             assert number not in model.numbers.values()
             model.numbers[name] = number
 
-    @rule(tenant=st.sampled_from(TENANTS), name=st.sampled_from(NAMES))
-    def disband(self, tenant: str, name: str) -> None:
+    @rule(tenant=st.sampled_from(TENANTS), name=st.sampled_from(NAMES), small=st.booleans())
+    def disband(self, tenant: str, name: str, small: bool) -> None:
         model = self.models[tenant]
+        if small and not model.groups.get(name, "-"):
+            return  # else most would be deleted before anybody is in them
         if name in model.groups:
             assert self.do(self.groups.disband(tenant, name)) == len(model.groups.pop(name))
         else:
             with pytest.raises(NoSuchGroup):
                 self.do(self.groups.disband(tenant, name))
 
-    @rule(tenant=st.sampled_from(TENANTS), name=st.sampled_from(NAMES), index=st.integers(0, 6))
-    def leave(self, tenant: str, name: str, index: int) -> None:
+    @rule(tenant=st.sampled_from(TENANTS), which=st.integers(0, 3), index=st.integers(0, 6))
+    def leave(self, tenant: str, which: int, index: int) -> None:
         model = self.models[tenant]
-        id_ = [*sorted(model.users), "usr_nobody"][index % (len(model.users) + 1)]
+        name = one_of([*sorted(model.groups, key=lambda name: -len(model.groups[name])), "g9"], which)
+        inside = sorted(model.groups.get(name, ()))
+        id_ = one_of([*inside, *sorted(set(model.users).difference(inside)), "usr_nobody"], index)
         if name not in model.groups:
             with pytest.raises(NoSuchGroup):
                 self.do(self.groups.leave(tenant, name, [id_]))
@@ -219,7 +237,7 @@ class PeopleMachine(RuleBasedStateMachine):
     @rule(tenant=st.sampled_from(TENANTS), index=st.integers(0, 6))
     def erase(self, tenant: str, index: int) -> None:
         model = self.models[tenant]
-        id_ = [*sorted(model.users), "usr_nobody"][index % (len(model.users) + 1)]
+        id_ = one_of([*sorted(model.users), "usr_nobody"], index)
         erased = self.do(self.registry.erase(tenant, id_))
         assert (erased is None) == (id_ not in model.users)
         if erased:
@@ -315,8 +333,8 @@ def test_the_store_agrees_with_its_model(redis_server: str) -> None:
     run_state_machine_as_test(
         PeopleMachine,
         settings=settings(
-            max_examples=50,
-            stateful_step_count=40,
+            max_examples=60,
+            stateful_step_count=60,
             deadline=None,
             phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
