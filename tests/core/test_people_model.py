@@ -32,7 +32,7 @@ from angarium.settings import RedisSettings
 
 T = TypeVar("T")
 NAMING = ("key", "phone", "email")
-LIMITS = Limits(users=5, devices=2, groups=3, members=3)
+LIMITS = Limits(users=3, devices=2, groups=3, members=3)
 TENANTS = ("prd_a", "prd_a", "prd_a", "prd_b")  # as often as they are drawn
 NAMES = ("g1", "g2", "g3", "g4")
 TOKENS = ("t1", "t2", "t3", "t4")
@@ -333,7 +333,7 @@ def test_the_store_agrees_with_its_model(redis_server: str) -> None:
     run_state_machine_as_test(
         PeopleMachine,
         settings=settings(
-            max_examples=60,
+            max_examples=40,
             stateful_step_count=60,
             deadline=None,
             phases=[Phase.generate],
