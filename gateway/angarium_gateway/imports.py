@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from angarium.errors import StorageFull, StorageUnavailable
@@ -17,7 +18,7 @@ from angarium.people import Limits, Saved
 from angarium.people.registry import BATCH
 from angarium_gateway.appkeys import IMPORTS, REGISTRY, VITALS
 from angarium_gateway.bodies import pointer
-from angarium_gateway.people_requests import MOST_ROWS, UserRow
+from angarium_gateway.people_requests import UserRow
 from angarium_gateway.problems import RATE, Problem, full, invalid, unavailable
 from angarium_gateway.requests import read_members
 
@@ -73,17 +74,9 @@ def one_more(app: web.Application, tenant: str) -> Iterator[None]:
             del taking[tenant]
 
 
-def read_rows(members: dict[str, Any], least: int) -> list[Any]:
-    """Take the rows out of a body, unread; raises a Problem."""
-    rows = members.pop("users", None if least else [])
-    if not isinstance(rows, list):
-        raise invalid("/users", "must be a list" if rows is not None else "is required")
-    if not least <= len(rows) <= MOST_ROWS:
-        raise invalid("/users", f"must have {least:,} to {MOST_ROWS:,} rows")
-    return rows
-
-
-async def take_in(app: web.Application, tenant: str, rows: list[Any], group: int | None = None) -> AsyncIterator[Tally]:
+async def take_in(
+    app: web.Application, tenant: str, rows: list[bytes], group: int | None = None
+) -> AsyncIterator[Tally]:
     """Save the rows; the same tally again and again, after each batch."""
     tally = Tally()
     for first in range(0, len(rows), BATCH):
@@ -114,7 +107,7 @@ def _given_up(tally: Tally, problem: Problem, left: list[int], total: int) -> Ta
     return tally
 
 
-async def _checked(rows: list[Any], first: int, tally: Tally) -> Rows:
+async def _checked(rows: list[bytes], first: int, tally: Tally) -> Rows:
     good: Rows = []
     for place, row in enumerate(rows, first):
         if not place % BREATH:
@@ -126,7 +119,11 @@ async def _checked(rows: list[Any], first: int, tally: Tally) -> Rows:
     return good
 
 
-def _read(row: Any) -> dict[str, Any]:
+def _read(raw: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise invalid("", f"is not JSON: {error.msg}") from None
     if not isinstance(row, dict):
         raise invalid("", "must be an object")
     return read_members(UserRow, row).row()

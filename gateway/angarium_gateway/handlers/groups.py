@@ -9,10 +9,9 @@ from angarium.people import GroupExists, NoSuchGroup, TooManyGroups
 from angarium_gateway import people_render, render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import GROUPS
-from angarium_gateway.bodies import read_object
 from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.users import Joined, invalid_cursor, read_list, taken
-from angarium_gateway.imports import one_more, read_rows
+from angarium_gateway.imports import one_more
 from angarium_gateway.people_requests import GroupRequest, PageQuery
 from angarium_gateway.problems import GROUP_EXISTS, LIMIT, NOT_FOUND, Problem
 from angarium_gateway.requests import read_members, read_query
@@ -29,8 +28,7 @@ async def create(request: web.Request, caller: Caller) -> web.StreamResponse:
     """POST /v1/groups"""
     tenant = caller.tenant.id
     with one_more(request.app, tenant):
-        members = read_object(await read_list(request))
-        rows = read_rows(members, least=0)
+        members, rows = await read_list(request, least=0)
         name = read_members(GroupRequest, members).name
         joined = Joined(name, await _created(request, tenant, name))
         return await taken(request, tenant, rows, joined, status=201)

@@ -7,11 +7,10 @@ from angarium.people import NoSuchGroup
 from angarium_gateway import people_render, render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import GROUPS, PEOPLE
-from angarium_gateway.bodies import read_object
 from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.groups import NO_GROUP, named_group
 from angarium_gateway.handlers.users import Joined, invalid_cursor, own_user, read_list, taken
-from angarium_gateway.imports import one_more, read_rows
+from angarium_gateway.imports import one_more
 from angarium_gateway.people_requests import PageQuery, UsersRequest
 from angarium_gateway.problems import NOT_FOUND, Problem
 from angarium_gateway.requests import read_members, read_query
@@ -34,8 +33,7 @@ async def add(request: web.Request, caller: Caller) -> web.StreamResponse:
     """POST /v1/groups/{name}/members"""
     tenant, name = caller.tenant.id, named_group(request)
     with one_more(request.app, tenant):
-        members = read_object(await read_list(request))
-        rows = read_rows(members, least=1)
+        members, rows = await read_list(request, least=1)
         read_members(UsersRequest, members | {"users": [{}]})
         group = await request.app[GROUPS].one(tenant, name)
         if group is None:

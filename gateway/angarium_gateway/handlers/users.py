@@ -1,6 +1,6 @@
 """/v1/users: people, with their addresses and devices."""
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -14,11 +14,12 @@ from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import NAME, PEOPLE, REGISTRY, SETTINGS, VITALS
 from angarium_gateway.bodies import read_body, read_large, read_object, require_json
 from angarium_gateway.directory import Caller
-from angarium_gateway.imports import LARGEST, Tally, objection, one_more, read_rows, take_in
+from angarium_gateway.imports import LARGEST, Tally, objection, one_more, take_in
 from angarium_gateway.lines import stream, wants_lines
-from angarium_gateway.people_requests import DeviceTokenRequest, UserPatch, UsersQuery, UsersRequest
+from angarium_gateway.people_requests import MOST_ROWS, DeviceTokenRequest, UserPatch, UsersQuery, UsersRequest
 from angarium_gateway.problems import INVALID, INVALID_CURSOR, LIMIT, NOT_FOUND, TAKEN, Problem
 from angarium_gateway.requests import read_members, read_query
+from angarium_gateway.rows import cut
 
 NOBODY = "there is no such user"
 STRIDE = 10  # batches of rows that a line of progress tells of
@@ -35,8 +36,7 @@ class Joined:
 async def take(request: web.Request, caller: Caller) -> web.StreamResponse:
     """POST /v1/users"""
     with one_more(request.app, caller.tenant.id):
-        members = read_object(await read_list(request))
-        rows = read_rows(members, least=1)
+        members, rows = await read_list(request, least=1)
         read_members(UsersRequest, members | {"users": [{}]})
         return await taken(request, caller.tenant.id, rows)
 
@@ -131,15 +131,16 @@ def invalid_cursor(error: InvalidCursor) -> Problem:
     return Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}])
 
 
-def read_list(request: web.Request) -> Awaitable[bytes]:
-    """The bytes of a list; raises a Problem."""
+async def read_list(request: web.Request, least: int) -> tuple[dict[str, Any], list[bytes]]:
+    """The members of a body without its users, and these, unread; raises a Problem."""
     request.app[VITALS].require_room()
     require_json(request)
-    return read_large(request, request.app[SETTINGS].gateway_body_timeout, LARGEST)
+    body = await read_large(request, request.app[SETTINGS].gateway_body_timeout, LARGEST)
+    return await cut(body, "users", least, MOST_ROWS)
 
 
 async def taken(
-    request: web.Request, tenant: str, rows: list[Any], group: Joined | None = None, status: int = 200
+    request: web.Request, tenant: str, rows: list[bytes], group: Joined | None = None, status: int = 200
 ) -> web.StreamResponse:
     """The answer to a list of users: at once, or line by line if the caller asks for it."""
     taking = take_in(request.app, tenant, rows, group.number if group else None)
