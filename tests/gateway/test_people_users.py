@@ -1,6 +1,7 @@
 """Users by HTTP: lists, one, changes, devices, erasing."""
 
 import asyncio
+import gzip
 import io
 import re
 from typing import Any
@@ -269,6 +270,15 @@ async def test_a_list_has_a_size_of_its_own(gateway: Gateway, size: int) -> None
     patch = b'{"name": "x"' + b" " * 300_000 + b"}"
     ask = gateway.ask("PATCH", "/v1/users/+49301234567", data=patch, headers={"Content-Type": "application/json"})
     assert (await ask).status == 413
+
+
+async def test_a_small_body_that_grows_is_refused_before_it_is_read(gateway: Gateway) -> None:
+    bomb = gzip.compress(b'{"users": [' + b" " * (30 * 1024 * 1024))
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = await gateway.ask("POST", "/v1/users", data=bomb, headers=headers)
+    assert (answer.status, answer.json["detail"]) == (413, "8,388,608 bytes at most")
+    good = gzip.compress(b'{"users": [{"key": "k"}]}')
+    assert (await gateway.ask("POST", "/v1/users", data=good, headers=headers)).status == 200
 
 
 async def test_ids_tell_no_more_than_when(gateway: Gateway) -> None:
