@@ -16,13 +16,14 @@ from typing import Any
 
 from aiohttp import ClientSession
 from pydantic import SecretStr
-from tests.benchmarks.gateway import publish
 from tests.benchmarks.processes import cpu_seconds, free_port, python, resident_mib
 
 from angarium import apikeys
+from angarium.config import ConfigStore, read_live
 from angarium.link import Link
 from angarium.people import Groups, People, Registry
 from angarium.people.registry import BATCH
+from angarium.records import KeyRecord, ProductRecord
 from angarium.settings import RedisSettings
 
 TENANT = "prd_01KAJ3M8Q5W8R2T6Y9P0ZXCVBN"
@@ -90,6 +91,15 @@ async def paging(link: Link, count: int) -> None:
     )
 
 
+async def publish(link: Link, key: apikeys.ApiKey) -> None:
+    """A product; returns once the gateway knows it."""
+    shop = ProductRecord(namespace="shop", name="shop", id="prd_shop", keys=(KeyRecord(id=key.id, sha256=key.sha256),))
+    revisions = await ConfigStore(link).begin([shop])
+    async with asyncio.timeout(10):
+        while not any(pod.applied.revision >= max(revisions.values()) for pod in await read_live(link)):
+            await asyncio.sleep(0.05)
+
+
 async def one_request(link: Link, pid: int, url: str, key: str, count: int = 10_000) -> None:
     """A list of new users, and of known ones; while another caller posts notifications."""
     rows = [row(5_000_000 + n) for n in range(count)]
@@ -139,7 +149,7 @@ async def measure(url: str, users: int) -> None:
         port, key = free_port(), apikeys.mint()
         environment = {"ANGARIUM_REDIS_URL": url, "ANGARIUM_GATEWAY_PORT": str(port), "ANGARIUM_PROBE_PORT": "0"}
         with python("angarium_gateway", environment, None) as gateway:
-            await publish(url, key)
+            await publish(link, key)
             await one_request(link, gateway.pid, f"http://127.0.0.1:{port}", key.text)
 
 
