@@ -62,9 +62,8 @@ def one_more(app: web.Application, tenant: str) -> Iterator[None]:
     """As many lists at a time as memory allows; raises a Problem."""
     taking: Counter[str] = app[IMPORTS]
     if taking[tenant] >= MOST_OF_TENANT or taking.total() >= MOST:
-        raise Problem(
-            RATE, "too many lists of users are being taken in; one after the other", headers={"Retry-After": "1"}
-        )
+        detail = "too many lists of users are being taken in; send one after the other"
+        raise Problem(RATE, detail, headers={"Retry-After": "1"})
     taking[tenant] += 1
     try:
         yield
@@ -79,6 +78,8 @@ async def take_in(
 ) -> AsyncIterator[Tally]:
     """Save the rows; the same tally again and again, after each batch."""
     tally = Tally()
+    if not rows:
+        yield tally
     for first in range(0, len(rows), BATCH):
         told = len(tally.errors)
         batch = await _checked(rows[first : first + BATCH], first, tally)
@@ -89,9 +90,8 @@ async def take_in(
             left = [place for place, _ in batch] + list(range(first + BATCH, len(rows)))
             yield _given_up(tally, _problem(error), left, len(rows))
             return
-        ids = {
-            place: tally.take(place, each, app[REGISTRY].limits) for (place, _), each in zip(batch, saved, strict=True)
-        }
+        pairs = zip(batch, saved, strict=True)
+        ids = {place: tally.take(place, each, app[REGISTRY].limits) for (place, _), each in pairs}
         tally.errors[told:] = sorted(tally.errors[told:], key=_place)
         tally.done = min(first + BATCH, len(rows))
         tally.ids += [ids.get(place) for place in range(first, tally.done)]

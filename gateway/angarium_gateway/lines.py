@@ -1,5 +1,6 @@
 """Answers that come line by line (NDJSON), while what they tell of is still being done."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from aiohttp import web
 from angarium_gateway.appkeys import FIELDS, NAME
 
 log = logging.getLogger(__name__)
+PATIENCE = 15.0  # s in which a caller must have read what came before
 TYPE = "application/x-ndjson"
 
 
@@ -28,11 +30,19 @@ async def stream(
     try:
         await response.prepare(request)
         async for line in lines:
-            await response.write(orjson.dumps(line) + b"\n")
+            async with asyncio.timeout(PATIENCE):
+                await response.write(orjson.dumps(line) + b"\n")
     except ConnectionError:
         log.debug("a caller has gone", extra={"request": request[NAME]})
+    except TimeoutError:
+        log.debug("a caller does not read its answer", extra={"request": request[NAME]})
+        _cut_short(request)
     except Exception:
         log.exception("an answer was cut short", extra={"request": request[NAME]})
-        if request.transport:
-            request.transport.close()
+        _cut_short(request)
     return response
+
+
+def _cut_short(request: web.Request) -> None:
+    if request.transport:
+        request.transport.abort()

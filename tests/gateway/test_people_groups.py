@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 from tests.gateway.running import Answer, Gateway, Start
 
@@ -42,7 +43,10 @@ async def test_a_group_with_its_users_in_one_call(gateway: Gateway) -> None:
 
 
 async def test_a_group_without_users_and_one_with_some_that_are_wrong(gateway: Gateway) -> None:
-    assert (await gateway.ask("POST", GROUPS, json={"name": "empty"})).status == 201
+    headers = {"X-API-Key": gateway.key.text, "Accept": "application/x-ndjson"}
+    async with gateway.session.post(gateway.url + GROUPS, json={"name": "empty"}, headers=headers) as response:
+        assert (response.status, response.headers["Location"]) == (201, "/v1/groups/empty")
+        assert orjson.loads(await response.read())["of"] == 0
     partly = await create(gateway, "partly", {"key": "a"}, {"phone": "1"})
     assert (partly.status, partly.json["failed"], partly.json["errors"][0]["pointer"]) == (207, 1, "/users/1/phone")
     listed = await gateway.ask("GET", GROUPS)

@@ -140,6 +140,12 @@ async def test_a_patch_changes_what_it_names(gateway: Gateway) -> None:
     assert await one(gateway, {"phone": "+49301234567"}) != id_
 
 
+async def test_a_patch_by_the_phone_that_it_changes(gateway: Gateway) -> None:
+    id_ = await one(gateway, ANN)
+    changed = await gateway.ask("PATCH", "/v1/users/+49301234567", json={"phone": "+49307654321"})
+    assert (changed.status, changed.json["id"], changed.json["phone"]) == (200, id_, "+49307654321")
+
+
 async def test_a_patch_takes_nothing_from_others_and_leaves_nobody_nameless(gateway: Gateway) -> None:
     ann, bea = (await take(gateway, ANN, BEA)).json["ids"]
     taken = await gateway.ask("PATCH", f"/v1/users/{bea}", json={"phone": ANN["phone"]})

@@ -10,7 +10,8 @@ from angarium_gateway import people_render, render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import GROUPS
 from angarium_gateway.directory import Caller
-from angarium_gateway.handlers.users import Joined, invalid_cursor, read_list, taken
+from angarium_gateway.handlers.lists import Joined, read_list, taken
+from angarium_gateway.handlers.users import invalid_cursor
 from angarium_gateway.imports import one_more
 from angarium_gateway.people_requests import GroupRequest, PageQuery
 from angarium_gateway.problems import GROUP_EXISTS, LIMIT, NOT_FOUND, Problem

@@ -9,7 +9,8 @@ from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import GROUPS, PEOPLE
 from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.groups import NO_GROUP, named_group
-from angarium_gateway.handlers.users import Joined, invalid_cursor, own_user, read_list, taken
+from angarium_gateway.handlers.lists import Joined, read_list, taken
+from angarium_gateway.handlers.users import invalid_cursor, own_user
 from angarium_gateway.imports import one_more
 from angarium_gateway.people_requests import PageQuery, UsersRequest
 from angarium_gateway.problems import NOT_FOUND, Problem

@@ -1,9 +1,6 @@
 """/v1/users: people, with their addresses and devices."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -11,26 +8,16 @@ from angarium.cursors import InvalidCursor
 from angarium.people import Reference, TooManyDevices, User
 from angarium_gateway import addresses, people_render, render
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import NAME, PEOPLE, REGISTRY, SETTINGS, VITALS
-from angarium_gateway.bodies import read_body, read_large, read_object, require_json
+from angarium_gateway.appkeys import PEOPLE, REGISTRY, SETTINGS, VITALS
+from angarium_gateway.bodies import read_body, read_object, require_json
 from angarium_gateway.directory import Caller
-from angarium_gateway.imports import LARGEST, Tally, objection, one_more, take_in
-from angarium_gateway.lines import stream, wants_lines
-from angarium_gateway.people_requests import MOST_ROWS, DeviceTokenRequest, UserPatch, UsersQuery, UsersRequest
+from angarium_gateway.handlers.lists import read_list, taken
+from angarium_gateway.imports import objection, one_more
+from angarium_gateway.people_requests import DeviceTokenRequest, UserPatch, UsersQuery, UsersRequest
 from angarium_gateway.problems import INVALID, INVALID_CURSOR, LIMIT, NOT_FOUND, TAKEN, Problem
 from angarium_gateway.requests import read_members, read_query
-from angarium_gateway.rows import cut
 
 NOBODY = "there is no such user"
-STRIDE = 10  # batches of rows that a line of progress tells of
-
-
-@dataclass(frozen=True)
-class Joined:
-    """The group that users of a list become members of."""
-
-    name: str
-    number: int
 
 
 async def take(request: web.Request, caller: Caller) -> web.StreamResponse:
@@ -77,7 +64,8 @@ async def change(request: web.Request, caller: Caller) -> Answer:
     if saved.result == "refused":
         error = objection(saved, registry.limits)
         raise Problem(TAKEN if saved.why == "taken" else INVALID, errors=[error])
-    return await _shown(request, caller, await own_user(request, caller))
+    changed = await _user(request, caller, Reference("id", user.id))  # its phone may be another now
+    return await _shown(request, caller, changed)
 
 
 async def erase(request: web.Request, caller: Caller) -> Answer:
@@ -106,9 +94,12 @@ async def set_device(request: web.Request, caller: Caller) -> Answer:
     return render.json_response({"user": done[0], "result": "added" if done[1] else "refreshed"})
 
 
-async def own_user(request: web.Request, caller: Caller, parameter: str = "id") -> User:
+async def own_user(request: web.Request, caller: Caller) -> User:
     """The user whom the path names by id or phone; raises a Problem unless the caller's tenant has one."""
-    reference = named_user(request.match_info[parameter], parameter)
+    return await _user(request, caller, named_user(request.match_info["id"], "id"))
+
+
+async def _user(request: web.Request, caller: Caller, reference: Reference) -> User:
     user = await request.app[PEOPLE].user(caller.tenant.id, reference)
     if user is None:
         raise Problem(NOT_FOUND, NOBODY)
@@ -129,52 +120,6 @@ def named_user(text: str, parameter: str) -> Reference:
 def invalid_cursor(error: InvalidCursor) -> Problem:
     """It is damaged, or of another list."""
     return Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}])
-
-
-async def read_list(request: web.Request, least: int) -> tuple[dict[str, Any], list[bytes]]:
-    """The members of a body without its users, and these, unread; raises a Problem."""
-    request.app[VITALS].require_room()
-    require_json(request)
-    body = await read_large(request, request.app[SETTINGS].gateway_body_timeout, LARGEST)
-    return await cut(body, "users", least, MOST_ROWS)
-
-
-async def taken(
-    request: web.Request, tenant: str, rows: list[bytes], group: Joined | None = None, status: int = 200
-) -> web.StreamResponse:
-    """The answer to a list of users: at once, or line by line if the caller asks for it."""
-    taking = take_in(request.app, tenant, rows, group.number if group else None)
-    extra = {"group": group.name} if group else {}
-    fields = {"Location": f"/v1/groups/{quote(group.name, safe='')}"} if group and status == 201 else {}
-    if wants_lines(request):
-        return await stream(request, status, _progress(taking, len(rows), extra, request[NAME]), fields)
-    tally = Tally()
-    async for latest in taking:
-        tally = latest
-    if tally.problem and status == 200 and not tally.created + tally.updated:
-        raise tally.problem
-    document = extra | _counts(tally) | {"errors": tally.errors, "ids": tally.ids}
-    return render.json_response(document, 207 if tally.failed else status, fields)
-
-
-async def _progress(
-    taking: AsyncIterator[Tally], total: int, extra: dict[str, str], name: str
-) -> AsyncIterator[dict[str, Any]]:
-    told_errors = told_ids = batches = 0
-    async for tally in taking:
-        batches += 1
-        if batches % STRIDE and tally.done < total:
-            continue
-        line = extra | {"done": tally.done, "of": total} | _counts(tally)
-        line |= {"errors": tally.errors[told_errors:], "ids": tally.ids[told_ids:]}
-        told_errors, told_ids = len(tally.errors), len(tally.ids)
-        if tally.problem:
-            line["problem"] = tally.problem.document(name)
-        yield line
-
-
-def _counts(tally: Tally) -> dict[str, Any]:
-    return {"created": tally.created, "updated": tally.updated, "failed": tally.failed}
 
 
 async def _read(request: web.Request) -> dict[str, Any]:
