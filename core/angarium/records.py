@@ -4,7 +4,7 @@ They hold SHA-256 hashes of API keys and sealed credentials, never a secret in t
 is left out by that pod alone, with its last good one kept (angarium.config).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -85,5 +85,27 @@ class CallbackRecord(Record):
     disabled: str = ""  # why (`gone`, `auto_disabled`): the gateway leaves it out, and what waits for it is refused
 
 
-AnyRecord = Annotated[ProductRecord | OrganizationRecord | CallbackRecord, Field(discriminator="kind")]
-RECORD: TypeAdapter[ProductRecord | OrganizationRecord | CallbackRecord] = TypeAdapter(AnyRecord)
+class ProviderRecord(Record):
+    """An account with somebody who carries messages, for one product and all its organizations.
+
+    `settings`: its block of the spec, by the names there. `sealed_credentials`: a JSON object of what its Secret holds.
+    """
+
+    kind: Literal["provider"] = "provider"
+    id: str
+    product_id: str
+    type: str  # smtp, twilio, fcm, slack, telegram, apprise: a deliverer leaves out what it does not know
+    channels: tuple[str, ...]  # that it carries: email; sms, whatsapp; push; slack; telegram
+    settings: dict[str, Any] = Field(default_factory=dict)
+    sealed_credentials: str = Field(default="", repr=False)
+    priority: int = 0  # the highest is tried first, the next where that one fails
+    timeout_s: float = 15.0
+    retry_schedule_s: tuple[float, ...] | None = None
+    max_in_flight: int = 100
+    rate_requests: int | None = None
+    rate_period_s: float = 1.0
+    suspended: bool = False
+
+
+AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord | ProviderRecord
+RECORD: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="kind")])

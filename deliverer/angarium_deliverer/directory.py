@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import orjson
 
 from angarium.config import ConfigTail
-from angarium.records import CallbackRecord, OrganizationRecord, ProductRecord
+from angarium.records import AnyRecord, CallbackRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
 from angarium.sealing import Sealer, SealError
 from angarium.signing import Signer
@@ -37,7 +37,7 @@ class Directory:
         """By cbk_ id."""
         return self._by_id.get(callback)
 
-    def accept(self, record: ProductRecord | OrganizationRecord | CallbackRecord) -> None:
+    def accept(self, record: AnyRecord) -> None:
         """Open a callback's keys; raises ValueError, for ConfigTail to reject the record."""
         if isinstance(record, CallbackRecord):
             self._prepared[record.key] = self._subscriber(record)
@@ -50,7 +50,7 @@ class Directory:
         schedule = DEFAULT_SCHEDULE if record.retry_schedule_s is None else record.retry_schedule_s
         return Subscriber(record, Signer(keys), RetryPolicy(schedule, frozenset(record.non_retryable_statuses)))
 
-    def _changed(self, changes: dict[str, ProductRecord | OrganizationRecord | CallbackRecord | None]) -> None:
+    def _changed(self, changes: dict[str, AnyRecord | None]) -> None:
         for key, record in changes.items():
             before = self._by_key.pop(key, None)
             if before:

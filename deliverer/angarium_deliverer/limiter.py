@@ -11,14 +11,12 @@ from collections.abc import Mapping
 
 from angarium.config import ConfigTail
 from angarium.queue import Limit, Queue, Upkeep
-from angarium.records import CallbackRecord, OrganizationRecord, ProductRecord
+from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
 
 SUSPENDED = "0 0 0"
 DRAINS = "1000000 0 0"  # deleted or disabled: what waits is to be refused, and nothing holds that up
 REPEAT = 600.0  # s; what a shard has lost it is told again
 DEFAULT = CallbackRecord.model_fields["max_in_flight"].default
-
-Record = ProductRecord | OrganizationRecord | CallbackRecord
 
 
 class Limiter:
@@ -26,7 +24,7 @@ class Limiter:
 
     def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
         self._queue, self._upkeep = queue, upkeep
-        self._known: dict[str, Record] = {}  # by key
+        self._known: dict[str, AnyRecord] = {}  # by key
         self._untold: dict[str, Limit] = {}  # by name
         self._changed = asyncio.Event()
         self._all_at = 0.0
@@ -40,7 +38,7 @@ class Limiter:
         """There are other shards, or a tenant is spread over more or fewer."""
         self._changed.set()
 
-    def _hear(self, changes: Mapping[str, Record | None]) -> None:
+    def _hear(self, changes: Mapping[str, AnyRecord | None]) -> None:
         for key, record in changes.items():
             was = self._known.pop(key, None)
             before, now = self._limit(was), self._limit(record)
@@ -52,7 +50,7 @@ class Limiter:
                     self._untold[now.name] = now
         self._changed.set()
 
-    def _limit(self, record: Record | None) -> Limit | None:
+    def _limit(self, record: AnyRecord | None) -> Limit | None:
         return limit_of(record, self._queue.spread) if record else None
 
     async def step(self) -> float:
@@ -88,11 +86,11 @@ class Limiter:
             await self._upkeep.limit(keys, (told | forgotten).values())
 
 
-def limit_of(record: Record, spread: int) -> Limit | None:
+def limit_of(record: AnyRecord, spread: int) -> Limit | None:
     """What a shard is told of it, where a tenant's notifications are spread over so many shards; None: nothing ever."""
     if isinstance(record, OrganizationRecord):
         return Limit(record.id, "", record.revision, str(record.weight) if record.weight != 1 else "")
-    if isinstance(record, ProductRecord):
+    if isinstance(record, ProductRecord | ProviderRecord):
         return None
     return Limit(record.id, record.tenant, record.revision, _text(record, spread))
 

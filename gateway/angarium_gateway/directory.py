@@ -8,11 +8,9 @@ from dataclasses import dataclass
 
 from angarium.notifications import Target
 from angarium.patterns import PatternIndex
-from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
+from angarium.records import AnyRecord, CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord, ProviderRecord
 
 MOST_ROUTES = 64  # events of a tenant whose callbacks are remembered
-
-AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +20,7 @@ class Tenant:
     id: str
     namespace: str
     product: str
+    product_id: str
     organization: str | None
     requests_per_second: int | None
     backlog: int | None
@@ -90,6 +89,7 @@ class Directory:
         self._records: dict[str, AnyRecord] = {}
         self._callers: dict[str, Caller] = {}  # by the SHA-256 of their key
         self._subscriptions: dict[str, Subscriptions] = {}
+        self._providers: dict[str, dict[str, ProviderRecord]] = {}  # by id of their product, then by key
 
     def caller(self, sha256: str) -> Caller | None:
         """Whose key has that hash."""
@@ -98,6 +98,12 @@ class Directory:
     def subscriptions(self, tenant: str) -> Subscriptions:
         """A tenant's callbacks."""
         return self._subscriptions.get(tenant, NOBODY)
+
+    def channels(self, tenant: Tenant) -> set[str]:
+        """What a tenant can send by, besides its callbacks."""
+        return {
+            channel for record in self._providers.get(tenant.product_id, {}).values() for channel in record.channels
+        }
 
     def apply(self, changes: dict[str, AnyRecord | None]) -> None:
         """Follow changes: the new record by its key, or None where it was deleted."""
@@ -111,6 +117,8 @@ class Directory:
     def _learn(self, record: AnyRecord) -> None:
         if isinstance(record, CallbackRecord):
             self._subscriptions.setdefault(record.tenant, Subscriptions()).put(record)
+        elif isinstance(record, ProviderRecord):
+            self._providers.setdefault(record.product_id, {})[record.key] = record
         else:
             tenant = _tenant(record)
             for key in record.keys:
@@ -124,6 +132,12 @@ class Directory:
             own.drop(record)
             if not own.by_name:
                 del self._subscriptions[record.tenant]
+            return
+        if isinstance(record, ProviderRecord):
+            others = self._providers[record.product_id]
+            del others[record.key]
+            if not others:
+                del self._providers[record.product_id]
             return
         for key in record.keys:
             known = self._callers.get(key.sha256)
@@ -142,6 +156,7 @@ def _tenant(record: ProductRecord | OrganizationRecord) -> Tenant:
         id=record.id,
         namespace=record.namespace,
         product=record.product if isinstance(record, OrganizationRecord) else own,
+        product_id=record.product_id if isinstance(record, OrganizationRecord) else record.id,
         organization=own if organization else None,
         requests_per_second=record.requests_per_second,
         backlog=record.backlog,

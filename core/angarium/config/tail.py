@@ -16,12 +16,11 @@ from angarium.config.store import split_record
 from angarium.errors import StorageRefused, StorageUnavailable
 from angarium.keys import ConfigKeys
 from angarium.link import Link
-from angarium.records import RECORD, CallbackRecord, OrganizationRecord, ProductRecord
+from angarium.records import RECORD, AnyRecord
 from angarium.settings import RedisSettings
 
 log = logging.getLogger(__name__)
 BLOCK_MS = 2000
-AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord
 Accept = Callable[[AnyRecord], None]
 Listener = Callable[[dict[str, AnyRecord | None]], None]
 
