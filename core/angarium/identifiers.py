@@ -104,6 +104,12 @@ def parse_delivery_id(text: str) -> DeliveryReference:
 
 
 def resource_id(prefix: str, uid: str) -> str:
-    """The stable id of a custom resource: `prefix` is prd, org or cbk, `uid` its metadata.uid."""
+    """The stable id of a custom resource: `prefix` is prd, org, cbk or prv, `uid` its metadata.uid."""
     digest = hashlib.sha256(f"{prefix}:{uid}".encode()).digest()
     return f"{prefix}_{_encode(int.from_bytes(digest[:17], 'big') >> 6, BODY_LENGTH)}"
+
+
+@lru_cache(maxsize=65_536)
+def route_id(tenant: str, channel: str) -> str:
+    """The stable id of a tenant's route: by which providers its messages of a channel go."""
+    return resource_id("rte", f"{tenant}/{channel}")

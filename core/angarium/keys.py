@@ -106,7 +106,8 @@ class ShardKeys:
         return f"{self._base}callbacks:gone"
 
     def notification(self, notification: str) -> str:
-        """HASH: doc, body, size, open, and one field for each delivery; kept while it is retained."""
+        """HASH: doc, body, size, open, a field for each delivery, `r<n>`: what the n-th's carrier calls it; kept while
+        it is retained."""
         return f"{self._base}n:{notification}"
 
     def timeline(self, notification: str) -> str:

@@ -49,18 +49,24 @@ CALLER_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One callback that a notification is for. `name` is `namespace/name`; `id` its cbk_ id."""
+    """Whom a notification is for: a callback (its cbk_ id; `name` is namespace/name), or a recipient.
+
+    A recipient is reached by a route: `id` is its rte_ id, `name` the channel, `to` the address in it, and `content`
+    says which of the notification's contents is meant.
+    """
 
     id: str
     name: str
+    to: str = ""
+    content: int = 0
 
 
 @dataclass(slots=True)
 class Notification:
     """What a caller posted, as it is stored once and never changed.
 
-    `body` are the very bytes that receivers get: `{"type": event, "timestamp": …, "data": …}`.
-    Times are milliseconds since the epoch.
+    `body` are the very bytes that callbacks get: `{"type": event, "timestamp": …, "data": …}`; of a notification for
+    recipients, a JSON list of contents (angarium.contents). Times are milliseconds since the epoch.
     """
 
     id: str
@@ -75,6 +81,7 @@ class Notification:
     retention_s: int = 30 * 86400  # for how long it is kept after it is finished
     by: str = ""  # who posted it, in words: "key 7f3k…"
     test: bool = False  # a test-send: one attempt, not counted against the endpoint
+    expires_ms: int = 0  # what has not been sent by then is refused; 0: never
     config_revision: int = 0  # of the config that chose the targets: tells a deleted callback from one not yet known
 
     @property
@@ -125,6 +132,7 @@ class Result(StrEnum):
     """How an attempt ended."""
 
     DELIVERED = "delivered"
+    SENT = "sent"  # handed over; whether it arrived is to be asked, or will be told
     RETRYABLE = "retryable"
     PERMANENT = "permanent"
 
@@ -135,7 +143,9 @@ class Outcome:
 
     `reason` is a stable word ("http_503", "timeout"; empty when delivered); `detail` is for people; `retry_after` in
     seconds as the receiver asked; `response` is what the timeline shows: {status, body, truncated}.
-    `gone` says that the receiver wants no more of this callback's deliveries.
+    `gone` says that the receiver wants no more of this callback's deliveries; `blameless` that the failure is the
+    recipient's or the content's own, and says nothing of whoever carries it. `reference` is the carrier's name for
+    what was sent, or may have been: the next attempt asks for it before it sends again.
     """
 
     result: Result
@@ -144,14 +154,17 @@ class Outcome:
     retry_after: float | None = None
     response: dict[str, Any] | None = None
     gone: bool = False
+    blameless: bool = False
+    reference: str = ""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try of a delivery, handed to a channel. `number` counts from 1."""
+    """One try of a delivery, handed to a channel. `number` counts from 1; `reference` as an outcome before gave it."""
 
     delivery: str
     notification: Notification
     target: Target
     number: int
     recoveries: int = 0
+    reference: str = ""

@@ -13,6 +13,7 @@ from angarium.notifications import Outcome, Result
 MINUTE, HOUR = 60.0, 3600.0
 DEFAULT_SCHEDULE = (5.0, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR)
 JITTER = 0.2
+ASK_AFTER = MINUTE  # until a carrier is asked what became of what it was handed
 LONGEST_RETRY_AFTER = 7 * 24 * HOUR  # a receiver that asks for more is not waited for: a person decides
 
 
@@ -34,6 +35,7 @@ class Move(StrEnum):
 
     DELIVERED = "delivered"
     RETRY = "retry"
+    SENT = "sent"  # asked after later; it spends no attempt
     REFUSED = "refused"
     DEAD = "dead"
 
@@ -50,12 +52,23 @@ class Decision:
 DELIVERED = Decision(Move.DELIVERED)
 
 
-def decide(outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | None = None) -> Decision:
-    """Settle the `attempt`-th try (from 1). `jitter` in 0..1 is drawn when not given."""
+def decide(
+    outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | None = None, left: float | None = None
+) -> Decision:
+    """Settle the `attempt`-th try (from 1). `jitter` in 0..1 is drawn when not given; it expires in `left` seconds."""
     if outcome.result is Result.DELIVERED:
         return DELIVERED
     if outcome.result is Result.PERMANENT:
         return Decision(Move.REFUSED, outcome.reason)
+    if outcome.result is Result.SENT:
+        return Decision(Move.SENT, "sent", outcome.retry_after or ASK_AFTER)
+    decision = _again(outcome, attempt, policy, jitter)
+    if left is not None and decision.move is Move.RETRY and decision.delay >= left:
+        return Decision(Move.REFUSED, "expired")
+    return decision
+
+
+def _again(outcome: Outcome, attempt: int, policy: RetryPolicy, jitter: float | None) -> Decision:
     if attempt >= policy.attempts:
         return Decision(Move.DEAD, outcome.reason)
     if outcome.retry_after is not None and outcome.retry_after > LONGEST_RETRY_AFTER:

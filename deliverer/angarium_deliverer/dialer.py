@@ -102,7 +102,7 @@ class Dialer:
 
     def __init__(self, policy: EgressPolicy, *, ca_file: str | None = None, resolver: Resolver | None = None) -> None:
         authorities = ca_file or certifi.where()
-        self._resolver = resolver or Resolver()
+        self.resolver = resolver or Resolver()
         self._pools = {tier: _Pool(policy, authorities, in_cluster=tier) for tier in (False, True)}
 
     async def __aenter__(self) -> Self:
@@ -118,7 +118,7 @@ class Dialer:
         pools, self._pools = self._pools, {}
         for pool in pools.values():
             pool.close()
-        self._resolver.close()
+        self.resolver.close()
         await asyncio.sleep(0)  # those who were cancelled end before we do
 
     async def post(
@@ -145,7 +145,7 @@ class Dialer:
         pool = self._pools[in_cluster]
         left, told, addresses = timeout, None, None
         if destination is not None:
-            addresses = self._resolver.fresh(destination.name)
+            addresses = self.resolver.fresh(destination.name)
             if addresses is None:
                 addresses = await self._addresses(destination.name, timeout)
                 left -= time.perf_counter() - started
@@ -170,7 +170,7 @@ class Dialer:
     async def _addresses(self, name: str, seconds: float) -> tuple[str, ...]:
         try:
             async with asyncio.timeout(seconds):
-                return await self._resolver.addresses(name)
+                return await self.resolver.addresses(name)
         except TimeoutError:
             raise DialError(DialReason.DNS_ERROR, f"no answer about {name} in {seconds:g} s") from None
         except OSError as error:

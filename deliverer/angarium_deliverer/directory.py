@@ -1,61 +1,118 @@
-"""The callbacks this deliverer knows, each with its opened signing keys and its policy."""
+"""Where deliveries go: the callbacks and the providers that this deliverer knows, ready for use."""
 
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from typing import Any, Protocol
 
 import orjson
 
 from angarium.config import ConfigTail
-from angarium.records import AnyRecord, CallbackRecord
+from angarium.notifications import Attempt, Outcome, Target
+from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
 from angarium.sealing import Sealer, SealError
 from angarium.signing import Signer
+from angarium_deliverer.channels import Account, Way
+from angarium_deliverer.channels.senders import make_sender
+from angarium_deliverer.channels.webhook import Webhook
+from angarium_deliverer.routes import Carrier, Route
 
 
-@dataclass(frozen=True, slots=True)
+class Outlet(Protocol):
+    """What a delivery leaves by: a callback, or a route. `endpoint` names what its health is told of."""
+
+    channel: str
+    policy: RetryPolicy
+    endpoint: str
+    suspended: bool
+    refusal: tuple[str, str] | None  # reason and detail, where nothing is sent any more
+
+    def deliver(self, attempt: Attempt) -> Awaitable[Outcome]:
+        """Make this attempt."""
+        ...
+
+
 class Subscriber:
     """A callback, ready to be delivered to."""
 
-    record: CallbackRecord
-    signer: Signer
-    policy: RetryPolicy
+    channel = Webhook.name
+
+    def __init__(self, record: CallbackRecord, signer: Signer, webhook: Webhook) -> None:
+        schedule = DEFAULT_SCHEDULE if record.retry_schedule_s is None else record.retry_schedule_s
+        self.policy = RetryPolicy(schedule, frozenset(record.non_retryable_statuses))
+        self.record, self.endpoint, self.suspended = record, record.endpoint, record.suspended
+        self.refusal = (record.disabled, "the callback is disabled") if record.disabled else None
+        self._signer, self._webhook = signer, webhook
+
+    def deliver(self, attempt: Attempt) -> Awaitable[Outcome]:
+        """Make this attempt."""
+        return self._webhook.deliver(attempt, self.record, self._signer)
 
 
 class Directory:
-    """Follows the config. A callback whose keys can't be opened is rejected, and its last good record stays."""
+    """Follows the config. What can't be opened or used is rejected, and its last good record stays."""
 
-    def __init__(self, sealer: Sealer) -> None:
-        self._sealer = sealer
-        self._prepared: dict[str, Subscriber] = {}  # by record key, while a set of changes is read
-        self._by_key: dict[str, Subscriber] = {}
+    def __init__(self, sealer: Sealer, way: Way) -> None:
+        self._sealer, self._way = sealer, way
+        self._webhook = Webhook(way.dialer)
+        self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
+        self._by_key: dict[str, Subscriber | Carrier] = {}
         self._by_id: dict[str, Subscriber] = {}
+        self._products: dict[str, tuple[str, str]] = {}  # by record key: an organization's id and its product's
+        self._product_of: dict[str, str] = {}
+        self._routes: dict[str, Route] = {}  # by rte_ id, as they are asked for
 
     def follow(self, tail: ConfigTail) -> None:
         """Hear of changes."""
         tail.listen(self._changed)
 
-    def get(self, callback: str) -> Subscriber | None:
-        """By cbk_ id."""
-        return self._by_id.get(callback)
+    def outlet(self, tenant: str, target: Target) -> Outlet | None:
+        """What deliveries for a target leave by; None: its callback is not known."""
+        if target.to:
+            return self._routes.get(target.id) or self._route(tenant, target)
+        return self._by_id.get(target.id)
+
+    def _route(self, tenant: str, target: Target) -> Route:
+        product = self._product_of.get(tenant, tenant)
+        carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
+        own = [each for each in carriers if each.record.product_id == product and target.name in each.record.channels]
+        route = self._routes[target.id] = Route(target.name, own)
+        return route
 
     def accept(self, record: AnyRecord) -> None:
-        """Open a callback's keys; raises ValueError, for ConfigTail to reject the record."""
+        """Open a record's credentials; raises ValueError, for ConfigTail to reject it."""
         if isinstance(record, CallbackRecord):
-            self._prepared[record.key] = self._subscriber(record)
+            self._prepared[record.key] = Subscriber(
+                record, Signer(self._open(record.sealed_signing_keys)), self._webhook
+            )
+        elif isinstance(record, ProviderRecord):
+            account = Account(record, self._open(record.sealed_credentials))
+            self._prepared[record.key] = Carrier(record, make_sender(account, self._way))
 
-    def _subscriber(self, record: CallbackRecord) -> Subscriber:
+    def _open(self, sealed: str) -> Any:
         try:
-            keys = orjson.loads(self._sealer.open(record.sealed_signing_keys))
+            return orjson.loads(self._sealer.open(sealed))
         except SealError as error:
             raise ValueError(str(error)) from error
-        schedule = DEFAULT_SCHEDULE if record.retry_schedule_s is None else record.retry_schedule_s
-        return Subscriber(record, Signer(keys), RetryPolicy(schedule, frozenset(record.non_retryable_statuses)))
 
     def _changed(self, changes: dict[str, AnyRecord | None]) -> None:
         for key, record in changes.items():
-            before = self._by_key.pop(key, None)
-            if before:
-                self._by_id.pop(before.record.id, None)
-            if isinstance(record, CallbackRecord):
-                subscriber = self._prepared[key]
-                self._by_key[key] = self._by_id[subscriber.record.id] = subscriber
+            self._forget(key)
+            if isinstance(record, OrganizationRecord):
+                self._products[key] = record.id, record.product_id
+                self._product_of[record.id] = record.product_id
+            elif prepared := self._prepared.get(key):
+                self._by_key[key] = prepared
+                if isinstance(prepared, Subscriber):
+                    self._by_id[prepared.record.id] = prepared
+            if not isinstance(record, CallbackRecord):
+                self._routes.clear()
         self._prepared.clear()
+
+    def _forget(self, key: str) -> None:
+        before = self._by_key.pop(key, None)
+        if isinstance(before, Subscriber):
+            self._by_id.pop(before.record.id, None)
+        elif before:
+            before.sender.retire()
+        if key in self._products:
+            self._product_of.pop(self._products.pop(key)[0], None)

@@ -49,7 +49,7 @@ def attempt_made(channel: str, attempt: Attempt, decision: Decision, took: float
     line: dict[str, object] = {
         "notification": attempt.notification.id,
         "delivery": attempt.delivery,
-        "callback": attempt.target.name,
+        "channel" if attempt.target.to else "callback": attempt.target.name,
         "attempt": attempt.number,
         "outcome": decision.move,
         "reason": decision.reason,
@@ -63,15 +63,15 @@ def attempt_made(channel: str, attempt: Attempt, decision: Decision, took: float
     logs.info(log, "attempt", line)
     _attempts(attempt.notification.product, channel, decision.move, bounded(decision.reason)).inc()
     _duration(channel).observe(took)
-    if due is not None and decision.move is not Move.RETRY:
+    if due is not None and decision.move not in {Move.RETRY, Move.SENT}:
         _settled(channel, attempt, decision.move)
 
 
 def refused(channel: str, attempt: Attempt, reason: str) -> None:
     """One log line and the metrics of a delivery that was refused without an attempt."""
     line: dict[str, object] = {
-        "notification": attempt.notification.id, "delivery": attempt.delivery, "callback": attempt.target.name,
-        "reason": reason,
+        "notification": attempt.notification.id, "delivery": attempt.delivery,
+        "channel" if attempt.target.to else "callback": attempt.target.name, "reason": reason,
     }  # fmt: skip
     logs.info(log, "refused", line)
     _settled(channel, attempt, Move.REFUSED)

@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from angarium.config import ConfigStore, ConfigTail
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
-from angarium.notifications import Outcome, Result
+from angarium.notifications import Attempt, Outcome, Result
 from angarium.queue import Consumer, Entry, Release, Settlement, Started
 from angarium.retries import Move, RetryPolicy, decide
 from angarium.telemetry import metrics
 from angarium_deliverer import journal
-from angarium_deliverer.channels import Channel
-from angarium_deliverer.directory import Directory, Subscriber
+from angarium_deliverer.channels.webhook import Webhook
+from angarium_deliverer.directory import Directory, Outlet
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import MOST_HELD
 from angarium_deliverer.slots import Slots
@@ -43,11 +43,10 @@ class Relay:
         directory: Directory,
         tail: ConfigTail,
         store: ConfigStore,
-        channel: Channel,
         promoter: Promoter,
         slots: int,
     ) -> None:
-        self._consumer, self._directory, self._channel, self._promoter = consumer, directory, channel, promoter
+        self._consumer, self._directory, self._promoter = consumer, directory, promoter
         self._tail, self._store = tail, store
         self._slots = Slots(slots)
         self.last_read = time.monotonic()
@@ -119,18 +118,18 @@ class Relay:
         attempt = started.attempt
         if attempt.recoveries:
             metrics.RECOVERED.inc()
-        subscriber = self._directory.get(attempt.target.id)
-        if subscriber is None and (pause := await self._patience(started)):
+        outlet = self._directory.outlet(attempt.notification.tenant, attempt.target)
+        if outlet is None and (pause := await self._patience(started)):
             await _persist(self._release, started, Release.SCHEDULE, pause)
             return
-        if subscriber is None:
-            await self._refuse(started, "callback_deleted", "the callback was deleted")
-        elif refusal := self._refusal(started, subscriber):
-            await self._refuse(started, *refusal)
-        elif subscriber.record.suspended:  # the shard does not know yet, or the reader was faster
+        if outlet is None:
+            await self._refuse(started, Webhook.name, "callback_deleted", "the callback was deleted")
+        elif refusal := outlet.refusal or _refusal(started):
+            await self._refuse(started, outlet.channel, *refusal)
+        elif outlet.suspended:  # the shard does not know yet, or the reader was faster
             await _persist(self._release, started, Release.SCHEDULE, UNKNOWN_CALLBACK_PAUSE)
         else:
-            await self._attempt(started, subscriber)
+            await self._attempt(started, outlet)
 
     async def _patience(self, started: Started) -> float:
         """Seconds to wait for a callback that we don't have: newer than our config, or one we can't use; 0: deleted.
@@ -143,54 +142,53 @@ class Relay:
         deleted = await _persist(self._store.lacks, f"callback/{target.name}", target.id, revision)
         return 0.0 if deleted else UNUSABLE_CALLBACK_PAUSE
 
-    @staticmethod
-    def _refusal(started: Started, subscriber: Subscriber) -> tuple[str, str] | None:
-        """Reason and detail of what is refused without an attempt."""
-        if subscriber.record.disabled:
-            return subscriber.record.disabled, "the callback is disabled"
-        if started.attempt.recoveries > MOST_RECOVERIES:
-            return "deliverer_lost", f"{started.attempt.recoveries} deliverers died in this attempt"
-        return None
-
-    async def _refuse(self, started: Started, reason: str, detail: str) -> None:
+    async def _refuse(self, started: Started, channel: str, reason: str, detail: str) -> None:
         entry = journal.refusal_entry(started.attempt, reason, detail)
         settlement = Settlement(started, Move.REFUSED, reason, timeline=entry, counts=False)
         if await _persist(self._consumer.settle, settlement) is None:
             metrics.STALE.inc()
         else:
-            journal.refused(self._channel.name, started.attempt, reason)
+            journal.refused(channel, started.attempt, reason)
 
-    async def _attempt(self, started: Started, subscriber: Subscriber) -> None:
+    async def _attempt(self, started: Started, outlet: Outlet) -> None:
         began = time.perf_counter()
-        outcome = await self._outcome(started, subscriber)
-        await self._settle(started, subscriber, outcome, time.perf_counter() - began)
-
-    async def _outcome(self, started: Started, subscriber: Subscriber) -> Outcome:
         try:
-            return await self._channel.deliver(started.attempt, subscriber.record, subscriber.signer)
+            outcome = await outlet.deliver(started.attempt)
         except Exception:
             log.exception("a channel failed", extra={"delivery": started.attempt.delivery})
-            return Outcome(Result.RETRYABLE, "internal_error", "the channel failed; see the deliverer's log")
+            outcome = Outcome(Result.RETRYABLE, "internal_error", "the channel failed; see the deliverer's log")
+        await self._settle(started, outlet, outcome, time.perf_counter() - began)
 
-    async def _settle(self, started: Started, subscriber: Subscriber, outcome: Outcome, took: float) -> None:
-        attempt = started.attempt
-        policy = ONCE if attempt.notification.test else subscriber.policy
-        decision = decide(outcome, attempt.number, policy)
+    async def _settle(self, started: Started, outlet: Outlet, outcome: Outcome, took: float) -> None:
+        attempt, notification = started.attempt, started.attempt.notification
+        policy = ONCE if notification.test else outlet.policy
+        left = notification.expires_ms / 1000 - time.time() if notification.expires_ms else None
+        decision = decide(outcome, attempt.number, policy, left=left)
         entry = journal.timeline_entry(attempt, decision, outcome, took)
-        endpoint = subscriber.record.endpoint
         settlement = Settlement(
-            started, decision.move, decision.reason, decision.delay, entry, endpoint, outcome.gone,
-            counts=not attempt.notification.test and self._is_current(subscriber),
+            started, decision.move, decision.reason, decision.delay, entry, outlet.endpoint, outcome.gone,
+            counts=not notification.test and not outcome.blameless and self._is_current(attempt, outlet),
+            reference=outcome.reference,
         )  # fmt: skip
         due = await _persist(self._consumer.settle, settlement)
-        journal.attempt_made(self._channel.name, attempt, decision, took, due)
+        journal.attempt_made(outlet.channel, attempt, decision, took, due)
         if decision.move is Move.RETRY:
             self._promoter.hurry(decision.delay)
 
-    def _is_current(self, subscriber: Subscriber) -> bool:
+    def _is_current(self, attempt: Attempt, outlet: Outlet) -> bool:
         """What an endpoint did that was replaced meanwhile says nothing of the new one."""
-        current = self._directory.get(subscriber.record.id)
-        return current is not None and current.record.endpoint == subscriber.record.endpoint
+        current = self._directory.outlet(attempt.notification.tenant, attempt.target)
+        return current is not None and current.endpoint == outlet.endpoint
+
+
+def _refusal(started: Started) -> tuple[str, str] | None:
+    """Reason and detail of what is refused without an attempt, whoever it is for."""
+    attempt, expires = started.attempt, started.attempt.notification.expires_ms
+    if attempt.recoveries > MOST_RECOVERIES:
+        return "deliverer_lost", f"{attempt.recoveries} deliverers died in this attempt"
+    if expires and time.time() * 1000 >= expires and not attempt.reference:
+        return "expired", "it was not sent before its expiresAt"
+    return None
 
 
 async def _persist(call: Callable[..., Awaitable[T]], *arguments: object) -> T:

@@ -12,7 +12,7 @@ from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
 from angarium.queue import Consumer, Layout, Queue, Upkeep
 from angarium.telemetry.probes import Probes
-from angarium_deliverer.channels.webhook import Webhook
+from angarium_deliverer.channels import Way
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
 from angarium_deliverer.janitor import Janitor
@@ -28,23 +28,23 @@ STUCK_AFTER = 60.0  # s without a look while Redis is there and a slot is free
 
 async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Deliver until `stop` is set, then drain."""
-    directory = Directory(settings.sealer)
-    tail = ConfigTail(settings.redis, directory.accept)
-    directory.follow(tail)
-    probes = Probes()
+    probes, policy = Probes(), egress_policy(settings)
     async with (
         Queue(settings.redis, settings.shards) as queue,
         Consumer(queue, settings.pod) as consumer,
-        Dialer(egress_policy(settings), ca_file=settings.ca_bundle) as dialer,
+        Dialer(policy, ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
+        directory = Directory(settings.sealer, Way(dialer, dialer.resolver, policy, settings.ca_bundle))
+        tail = ConfigTail(settings.redis, directory.accept)
+        directory.follow(tail)
         upkeep = Upkeep(queue, settings.pod)
         promoter = Promoter(queue, upkeep)
         limiter = Limiter(queue, upkeep)
         limiter.follow(tail)
         layout = Layout(queue, changed=limiter.tell_again)
         store = ConfigStore(queue.link)
-        relay = Relay(consumer, directory, tail, store, Webhook(dialer), promoter, settings.deliverer_slots)
+        relay = Relay(consumer, directory, tail, store, promoter, settings.deliverer_slots)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch)

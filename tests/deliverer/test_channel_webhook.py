@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook as StandardWebhook
 from standardwebhooks.webhooks import WebhookVerificationError
 from tests.deliverer.receivers import Receiver, reply
-from tests.deliverer.test_channel_conformance import SIGNER, attempt, callback
+from tests.deliverer.webhooks import SIGNER, callback, event
 
 from angarium.notifications import Result
 from angarium.signing import Signer, generate_ed25519_key, generate_hmac_key
@@ -29,7 +29,7 @@ def answer(status: int, body: bytes = b"", truncated: bool = False, **headers: s
 
 async def test_a_standard_webhooks_library_verifies_what_arrives(dialer: Dialer) -> None:
     current, previous = generate_hmac_key(), generate_hmac_key()
-    made = attempt({"name": "Zoë"})
+    made = event({"name": "Zoë"})
     async with Receiver() as receiver:
         await Webhook(dialer).deliver(made, callback(receiver.url), Signer([current, previous]))
     (request,) = receiver.requests
@@ -43,7 +43,7 @@ async def test_a_standard_webhooks_library_verifies_what_arrives(dialer: Dialer)
 async def test_an_ed25519_signature_verifies_by_the_specification(dialer: Dialer) -> None:
     key = generate_ed25519_key()
     async with Receiver() as receiver:
-        await Webhook(dialer).deliver(attempt(), callback(receiver.url), Signer([key.private]))
+        await Webhook(dialer).deliver(event(), callback(receiver.url), Signer([key.private]))
     (request,) = receiver.requests
     version, _, signature = request.headers["webhook-signature"].partition(",")
     signed = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}.".encode() + request.body
@@ -57,10 +57,10 @@ async def test_the_headers_of_an_attempt(dialer: Dialer) -> None:
     channel = Webhook(dialer, clock=lambda: next(times))
     async with Receiver() as receiver:
         record = callback(receiver.url).model_copy(update={"headers": (("X-Team", "warehouse"),)})
-        await channel.deliver(attempt(), record, SIGNER)
-        await channel.deliver(attempt(), record, SIGNER)
+        await channel.deliver(event(), record, SIGNER)
+        await channel.deliver(event(), record, SIGNER)
     first, second = (request.headers for request in receiver.requests)
-    assert first["webhook-id"] == second["webhook-id"] == attempt().delivery
+    assert first["webhook-id"] == second["webhook-id"] == event().delivery
     assert (first["webhook-timestamp"], second["webhook-timestamp"]) == ("1000", "2000")
     assert first["webhook-signature"] != second["webhook-signature"]
     assert first["content-type"] == "application/json"
@@ -81,7 +81,7 @@ async def test_static_headers_can_not_take_the_place_of_ours(dialer: Dialer) -> 
     )
     async with Receiver() as receiver:
         record = callback(receiver.url).model_copy(update={"headers": forged})
-        assert (await Webhook(dialer).deliver(attempt(), record, SIGNER)).result is Result.DELIVERED
+        assert (await Webhook(dialer).deliver(event(), record, SIGNER)).result is Result.DELIVERED
     (request,) = receiver.requests
     assert sorted(request.names) == [
         "accept",
@@ -211,7 +211,7 @@ def test_what_the_timeline_shows_of_an_answer() -> None:
     ],
 )
 async def test_what_no_answer_means(dialer: Dialer, url: str, result: Result, reason: str) -> None:
-    said = await Webhook(dialer).deliver(attempt(), callback(url), SIGNER)
+    said = await Webhook(dialer).deliver(event(), callback(url), SIGNER)
     assert (said.result, said.reason, said.response) == (result, reason, None)
     assert said.detail
 
@@ -219,6 +219,6 @@ async def test_what_no_answer_means(dialer: Dialer, url: str, result: Result, re
 async def test_lists_of_final_statuses_come_from_the_callback(dialer: Dialer) -> None:
     async with Receiver(reply(422, b"no such order")) as receiver:
         record = callback(receiver.url).model_copy(update={"non_retryable_statuses": (422,)})
-        said = await Webhook(dialer).deliver(attempt(), record, SIGNER)
+        said = await Webhook(dialer).deliver(event(), record, SIGNER)
     assert (said.result, said.reason) == (Result.PERMANENT, "http_422")
     assert said.response == {"status": 422, "body": "no such order", "truncated": False}

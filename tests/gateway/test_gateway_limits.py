@@ -18,7 +18,7 @@ from angarium_gateway.problems import Problem
 
 
 def tenant(rate: int | None, id_: str = "prd_a") -> Tenant:
-    return Tenant(id_, "shop", "shop/shop", None, rate, None, 60)
+    return Tenant(id_, "shop", "shop/shop", id_, None, rate, None, 60)
 
 
 def admitted(limits: RateLimits, one: Tenant, tries: int) -> int:

@@ -37,7 +37,10 @@ def write_doc(notification: Notification) -> bytes:
         "e": notification.event,
         "y": notification.priority.value,
         "c": notification.created_ms,
-        "k": [[target.id, target.name] for target in notification.targets],
+        "k": [
+            [target.id, target.name, target.to, target.content] if target.to else [target.id, target.name]
+            for target in notification.targets
+        ],
         "r": notification.retention_s,
         "b": notification.by,
         "v": notification.config_revision,
@@ -46,6 +49,8 @@ def write_doc(notification: Notification) -> bytes:
         doc["d"] = notification.due_ms
     if notification.test:
         doc["x"] = True
+    if notification.expires_ms:
+        doc["z"] = notification.expires_ms
     return orjson.dumps(doc)
 
 
@@ -65,6 +70,7 @@ def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
         retention_s=read["r"],
         by=read["b"],
         test=read.get("x", False),
+        expires_ms=read.get("z", 0),
         config_revision=read["v"],
     )
 

@@ -75,14 +75,20 @@ class Settlement:
     endpoint: str = ""
     gone: bool = False  # the receiver wants no more
     counts: bool = True  # for or against the endpoint's health; False where nothing was sent, and for tests
+    reference: str = ""  # the carrier's name for what was sent
 
     @property
     def says(self) -> str:
         """Of the endpoint, in settle.lua's words."""
         if not self.counts:
             return ""
-        health = "good" if self.move is Move.DELIVERED else "bad"
+        health = "good" if self.move in {Move.DELIVERED, Move.SENT} else "bad"
         return f"{health} gone" if self.gone else health
+
+    @property
+    def refers(self) -> str:
+        """What becomes of the reference, in settle.lua's words."""
+        return self.reference if self.reference or self.started.attempt.reference else "-"
 
 
 class Release(StrEnum):
@@ -211,6 +217,7 @@ class Consumer:
                 entry.lane, entry.id, entry.ticket.text, started.fence, settlement.move.value,
                 round(settlement.delay * 1000), settlement.reason, settlement.timeline,
                 started.attempt.notification.retention_s, settlement.endpoint, settlement.says,
+                settlement.refers,
             ]  # fmt: skip
         return list(await SETTLE.run(self._queue.link, [keys.counters], arguments))
 
@@ -255,12 +262,13 @@ def _entry(keys: ShardKeys, row: list[Any]) -> Entry:
 
 def _started(entry: Entry, row: list[Any]) -> Started | None:
     """None for one that can't be read (a newer gateway's?): it must not hold up those it was read with."""
-    number, recoveries, fence, doubtful, doc, body = row
+    number, recoveries, fence, doubtful, doc, body, reference = row
     try:
         notification: Notification = read_doc(entry.ticket.notification, doc, body)
         target = notification.targets[entry.ticket.index]
     except (ValueError, KeyError, TypeError, IndexError):
         log.exception("a notification can't be read; it waits", extra={"notification": entry.ticket.notification})
         return None
-    attempt = Attempt(delivery_id(notification.id, entry.ticket.index), notification, target, number, recoveries)
+    delivery = delivery_id(notification.id, entry.ticket.index)
+    attempt = Attempt(delivery, notification, target, number, recoveries, reference.decode())
     return Started(entry, attempt, fence, bool(doubtful))

@@ -80,21 +80,21 @@ local function doubtful(row) -- it failed last time, or has never answered and i
 end
 
 -- Begins an attempt; an attempt that was begun before and whose end nobody knows is repeated under its own number and
--- counted as a recovery. nil: there is none to begin.
+-- counted as a recovery; one that was sent is asked after, which spends none. nil: there is none to begin.
 local function begin(ticket)
   local id, index = string.match(ticket, '^(%S+) (%d+)')
   local key = base .. 'n:' .. id
-  local found = redis.call('HMGET', key, index, 'doc', 'body')
+  local found = redis.call('HMGET', key, index, 'doc', 'body', 'r' .. index)
   local state, attempts, due, _, recoveries, fence, started, reason =
     string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%S+)$')
   if state ~= 'waiting' then return nil end
   if started == '1' then
     recoveries = recoveries + 1
     redis.call('HINCRBY', COUNTERS, 'recovered', 1)
-  else
+  elseif reason ~= 'sent' then
     attempts = attempts + 1
   end
   fence = fence + 1
   redis.call('HSET', key, index, string.format('waiting %d %s %d %d %d 1 %s', attempts, due, now, recoveries, fence, reason))
-  return tonumber(attempts), tonumber(recoveries), fence, found[2], found[3]
+  return tonumber(attempts), tonumber(recoveries), fence, found[2], found[3], found[4] or ''
 end

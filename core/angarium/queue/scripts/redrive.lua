@@ -17,6 +17,7 @@ for i = 5, #ARGV, 2 do
   if state == 'refused' or state == 'dead' then
     result = 'redriven'
     redis.call('HSET', KEYS[1], index, string.format('waiting 0 %d %d 0 %s 0 %s', now, now, fence, reason))
+    redis.call('HDEL', KEYS[1], 'r' .. index)
     redis.call('HINCRBY', KEYS[1], 'open', 1)
     redis.call('HINCRBY', COUNTERS, state, -1)
     redis.call('HINCRBY', base .. 'backlog', tenant, 1)

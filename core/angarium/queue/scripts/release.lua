@@ -20,7 +20,7 @@ landed(tenant, callback)
 save_standings()
 if state ~= 'waiting' then return {'taken'} end
 if started == '1' and (ARGV[6] == '*' or ARGV[6] == fence) then
-  attempts, started = attempts - 1, '0'
+  attempts, started = reason == 'sent' and attempts or attempts - 1, '0'
   if ARGV[6] == fence and ARGV[7] == 'line' then redis.call('HINCRBY', COUNTERS, 'recovered', 1) end
 end
 due = ARGV[7] == 'schedule' and now + tonumber(ARGV[8]) or now

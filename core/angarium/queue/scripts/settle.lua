@@ -1,10 +1,11 @@
 #!lua flags=allow-oom
--- Ends attempts: delivered, retry later, refused or dead; each with its timeline entry and all counters, or not at all.
+-- Ends attempts: delivered, sent, retry later, refused or dead; each with its timeline entry and all counters, or not at all.
 --
 -- KEYS  1 counters
--- ARGV  1 group  2.. for each delivery 11 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline
+-- ARGV  1 group  2.. for each delivery 12 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline
 --       entry without its due time ('' for none), seconds the finished notification is kept, endpoint token, and what it says
---       of the endpoint: 'good' | 'bad' | 'gone' | 'good gone' | '' (nothing)
+--       of the endpoint: 'good' | 'bad' | 'gone' | 'good gone' | '' (nothing); the carrier's reference ('' none any more, '-' as it
+--       was)
 -- result for each delivery {'settled', due ms} | {'again'} (this very settle was done before) | {'stale'} (another
 --        consumer has taken it over: nothing changed but the counter of stale ones)
 -- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; an entry leaves its stream only together
@@ -81,15 +82,15 @@ local function leave_stream(stream, entry)
 end
 
 local named, seen = {}, {}
-for a = 4, #ARGV, 11 do
+for a = 4, #ARGV, 12 do
   local callback = string.match(ARGV[a], '^%S+ %d+ %S+ (%S+)')
   if not seen[callback] then named[#named + 1], seen[callback] = callback, true end
 end
 for i, text in ipairs(redis.call('HMGET', STANDING, unpack(named))) do read_standing(named[i], text) end
 
 local results = {}
-for i = 1, (#ARGV - 1) / 11 do
-  local a = 2 + (i - 1) * 11
+for i = 1, (#ARGV - 1) / 12 do
+  local a = 2 + (i - 1) * 12
   local stream, entry, ticket, fence, move = base .. 'lane:' .. LANES[tonumber(ARGV[a])], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local reason, attempt = ARGV[a + 6], ARGV[a + 7]
   local id, index, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
@@ -104,11 +105,16 @@ for i = 1, (#ARGV - 1) / 11 do
     results[i] = {'again'}
   else
     leave_stream(stream, entry)
-    local retry = move == 'retry'
+    local retry = move == 'retry' or move == 'sent'
     local due = retry and now + tonumber(ARGV[a + 5]) or 0
     local open = retry and tonumber(found[2]) or found[2] - 1
     redis.call('HSET', key, 'open', open, index, string.format('%s %s %d %d %s %s 0 %s', -- each attempt has recoveries of its own
       retry and 'waiting' or move, attempts, due, now, retry and '0' or recoveries, fence, reason ~= '' and reason or '-'))
+    if ARGV[a + 11] == '' then
+      redis.call('HDEL', key, 'r' .. index)
+    elseif ARGV[a + 11] ~= '-' then
+      redis.call('HSET', key, 'r' .. index, ARGV[a + 11])
+    end
     if attempt ~= '' then redis.call('RPUSH', base .. 't:' .. id, string.format('%d %d ', now, due) .. attempt) end
     local row = landed(tenant, callback)
     if ARGV[a + 10] ~= '' then judge(row, tenant, callback, ARGV[a + 9], ARGV[a + 10], reason) end

@@ -1,0 +1,14 @@
+"""Which sender belongs to which type of provider. Another channel is a file beside this one, and a line here."""
+
+from angarium_deliverer.channels import Account, Make, Sender, Way
+from angarium_deliverer.channels.smtp import Smtp
+
+SENDERS: dict[str, Make] = {"smtp": Smtp}
+
+
+def make_sender(account: Account, way: Way) -> Sender:
+    """The sender of an account; raises ValueError where this deliverer can't use it."""
+    make = SENDERS.get(account.record.type)
+    if make is None:
+        raise ValueError(f"this deliverer knows no provider of type {account.record.type}")
+    return make(account, way)

@@ -1,0 +1,81 @@
+"""Routes: by which providers a tenant's messages of a channel go, and what happens where one fails."""
+
+import hashlib
+from dataclasses import dataclass
+
+from angarium.contents import Content, read_content
+from angarium.notifications import Attempt, Outcome, Result
+from angarium.records import ProviderRecord
+from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
+from angarium_deliverer.channels import Message, Sender
+
+NOBODY = Outcome(Result.RETRYABLE, "no_provider", "the product has no provider for this channel, or all are suspended")
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """A provider, ready to send."""
+
+    record: ProviderRecord
+    sender: Sender
+
+
+class Route:
+    """The carriers of one channel of a product, the first to be tried first."""
+
+    def __init__(self, channel: str, carriers: list[Carrier]) -> None:
+        self.channel = channel
+        self._carriers = sorted(
+            (each for each in carriers if not each.record.suspended),
+            key=lambda each: (-each.record.priority, each.record.key),
+        )
+        first = self._carriers[0].record if self._carriers else None
+        self.policy = RetryPolicy((first and first.retry_schedule_s) or DEFAULT_SCHEDULE)
+        self.endpoint = _token([each.record for each in self._carriers])
+        self.refusal: tuple[str, str] | None = None
+        self.suspended = False
+
+    async def deliver(self, attempt: Attempt) -> Outcome:
+        """By the first carrier that can; what one refuses for good, none is asked again."""
+        name, _, reference = attempt.reference.partition(" ")
+        try:
+            content = read_content(self.channel, attempt.notification.body, attempt.target.content)
+        except ValueError as error:
+            return Outcome(Result.RETRYABLE, "unreadable_content", str(error), blameless=True)
+        failed: list[str] = []
+        outcome = NOBODY
+        for carrier in self._in_turn(name):
+            known = reference if carrier.record.id == name else ""
+            outcome = await carrier.sender.send(_message(attempt, self.channel, content, known))
+            _sign(outcome, carrier.record, failed)
+            if outcome.result is not Result.RETRYABLE or outcome.reference:
+                return outcome
+            failed.append(f"{carrier.record.name}: {outcome.detail or outcome.reason}")
+        return outcome
+
+    def _in_turn(self, first: str) -> list[Carrier]:
+        """Who was handed it before is asked first."""
+        return sorted(self._carriers, key=lambda each: each.record.id != first) if first else self._carriers
+
+
+def _message(attempt: Attempt, channel: str, content: Content, reference: str) -> Message:
+    notification = attempt.notification
+    return Message(
+        attempt.delivery, channel, attempt.target.to, content, attempt.number, notification.created_ms,
+        notification.expires_ms, reference,
+    )  # fmt: skip
+
+
+def _sign(outcome: Outcome, record: ProviderRecord, failed: list[str]) -> None:
+    """Tell which provider it was, and which failed before."""
+    outcome.response = {"provider": record.name, **(outcome.response or {})}
+    if failed:
+        outcome.response["failedOver"] = list(failed)
+    if outcome.reference:
+        outcome.reference = f"{record.id} {outcome.reference}"
+
+
+def _token(records: list[ProviderRecord]) -> str:
+    """Names the carriers as they are now: what is known of how they stand counts for these alone."""
+    told = "\n".join(f"{record.key} {record.revision}" for record in records)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
