@@ -23,13 +23,18 @@ def lines(entries: Sequence[Entry], remark: Remark = nothing, *, many: bool = Fa
 
 def describe(entry: Entry, remark: Remark = nothing, *, many: bool = False) -> str:
     """One entry, without its time."""
-    to = f"  → {entry['callback']}" if many and "callback" in entry else ""
+    to = f"  → {whom(entry)}" if many and "delivery" in entry else ""
     if entry["type"] == "attempt":
         took = f"{answer(entry)}, {entry['durationMs']} ms"
         return "   ".join(filter(None, (f"attempt {entry['number']}", took, remark(entry), _next(entry)))) + to
     by = f" by {entry['by']}" if entry.get("by") and entry["type"] != "accepted" else ""
     why = f": {entry['reason']}" if entry.get("reason") else ""
     return f"{entry['type']}{why}{by}{to}"
+
+
+def whom(delivery: Entry) -> str:
+    """A callback's name, or the recipient's address."""
+    return str(delivery.get("callback") or f"{delivery.get('channel', '')} {delivery.get('to', '')}".strip())
 
 
 def answer(entry: Entry) -> str:
@@ -51,7 +56,7 @@ def phrase(status: int) -> str:
 def _next(entry: Entry) -> str:
     if due := entry.get("nextAttemptAt"):
         return f"retry in {(_time(due) - _time(entry['at'])).total_seconds():.1f} s"
-    return "" if entry.get("outcome") == "delivered" else f"{entry.get('outcome')}: {entry.get('reason')}"
+    return "" if entry.get("outcome") in {"delivered", "sent"} else f"{entry.get('outcome')}: {entry.get('reason')}"
 
 
 def _time(text: str) -> datetime:

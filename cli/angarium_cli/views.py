@@ -3,19 +3,19 @@
 from typing import Any
 
 from angarium_cli.output import table
-from angarium_cli.timeline import answer, lines
+from angarium_cli.timeline import answer, lines, whom
 
 
 def accepted(document: Any) -> str:
     """Of `send`."""
-    to = ", ".join(each["callback"] for each in document["deliveries"]) or "nobody subscribes to it"
+    to = ", ".join(whom(each) for each in document["deliveries"]) or "nobody subscribes to it"
     return f"{document['id']} {document['event']} → {to}"
 
 
 def timeline(document: Any) -> str:
     """Of `timeline`."""
     entries = document["entries"]
-    return "\n".join(lines(entries, many=len({e["callback"] for e in entries if "callback" in e}) > 1))
+    return "\n".join(lines(entries, many=len({e["delivery"] for e in entries if "delivery" in e}) > 1))
 
 
 def notifications(document: Any) -> str:
@@ -30,14 +30,12 @@ def notifications(document: Any) -> str:
 
 def _delivery(delivery: Any) -> str:
     reason = f" ({delivery['reason']})" if delivery.get("reason") and delivery["status"] != "delivered" else ""
-    return f"{delivery['callback']} {delivery['status']}{reason}"
+    return f"{whom(delivery)} {delivery['status']}{reason}"
 
 
 def retried(document: Any) -> str:
     """Of `retry`."""
-    return table(
-        ("DELIVERY", "CALLBACK", "RESULT"), [(d["id"], d["callback"], d["result"]) for d in document["deliveries"]]
-    )
+    return table(("DELIVERY", "CALLBACK", "RESULT"), [(d["id"], whom(d), d["result"]) for d in document["deliveries"]])
 
 
 def callbacks(document: Any) -> str:

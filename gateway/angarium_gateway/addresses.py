@@ -12,6 +12,9 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResu
 
 EXPECTED = "must be a phone number with its country code, like +4930123456"
 _WRITTEN = re.compile(r"\+[0-9 ()./-]{3,40}", re.ASCII)  # what else is a number to the library: letters, extensions
+_CHAT = re.compile(r"-?[0-9]{1,32}|@[A-Za-z0-9_]{4,64}")
+_SLACK = re.compile(r"[CDGU][A-Z0-9]{2,32}|[#@][^\s,]{1,80}")
+_TOKEN = re.compile(r"[A-Za-z0-9:_-]{20,4096}")
 _REASONS = {
     ValidationResult.TOO_SHORT: "is too short for a phone number of its country",
     ValidationResult.TOO_LONG: "is too long for a phone number of its country",
@@ -41,3 +44,24 @@ def email(text: str) -> str:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
+
+
+def normalize(channel: str, text: str) -> str:
+    """An address of a channel as it is stored; raises ValueError in words for people."""
+    match channel:
+        case "email":
+            return email(text)
+        case "sms" | "whatsapp":
+            return phone(text)
+        case "push":
+            return _matching(_TOKEN, "a device's registration token", text)
+        case "slack":
+            return _matching(_SLACK, "a channel's id (C0123456789) or name (#alerts)", text)
+        case _:
+            return _matching(_CHAT, "a chat's id (-1001234567890) or public name (@alerts)", text)
+
+
+def _matching(pattern: re.Pattern[str], words: str, text: str) -> str:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"must be {words}")
+    return text

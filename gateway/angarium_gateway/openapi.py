@@ -75,9 +75,13 @@ def _operation(endpoint: Endpoint) -> Document:
     if endpoint.body:
         operation["requestBody"] = {
             "required": endpoint.body_required,
-            "content": {"application/json": {"schema": _reference(endpoint.body)}},
+            "content": {"application/json": {"schema": _body(endpoint.body, endpoint.or_body)}},
         }
     return operation
+
+
+def _body(first: type[BaseModel], other: type[BaseModel] | None) -> Document:
+    return {"anyOf": [_reference(first), _reference(other)]} if other else _reference(first)
 
 
 def _answer(endpoint: Endpoint, text: str, lines: type[BaseModel] | None = None) -> Document:
@@ -178,7 +182,7 @@ def _reference(model: type[BaseModel]) -> Document:
 def _schemas() -> Document:
     answers: set[type[BaseModel]] = {endpoint.answer for endpoint in ENDPOINTS} | {ProblemDocument, Health}
     answers |= {endpoint.lines for endpoint in ENDPOINTS if endpoint.lines}
-    bodies: set[type[BaseModel]] = {endpoint.body for endpoint in ENDPOINTS if endpoint.body}
+    bodies: set[type[BaseModel]] = {body for each in ENDPOINTS for body in (each.body, each.or_body) if body}
     queries: set[type[BaseModel]] = {endpoint.query for endpoint in ENDPOINTS}
     models = [(model, "validation") for model in sorted(answers | bodies | queries, key=lambda model: model.__name__)]
     _, schema = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]  # the mode is a literal

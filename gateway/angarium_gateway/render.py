@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from angarium.identifiers import delivery_id, parse_delivery_id
-from angarium.notifications import CALLER_STATUS, Delivery, Notification, Stored
+from angarium.notifications import CALLER_STATUS, Delivery, Notification, Stored, Target
 from angarium_gateway.answers import Answer
 from angarium_gateway.clock import instant
 from angarium_gateway.directory import Tenant
@@ -22,6 +22,20 @@ def json_response(document: Document, status: int = 200, headers: dict[str, str]
 def payload(event: str, created_ms: int, data: bytes) -> bytes:
     """The very bytes that receivers get; `data` is JSON."""
     return b"%b%b}" % (_opening(event, created_ms), data)
+
+
+def what(notification: Notification) -> Document:
+    """What was posted: `data` as the very bytes that came, or the content of a message."""
+    if notification.event.startswith("message.") and notification.body.startswith(b"["):
+        return {"content": orjson.loads(notification.body)[0]}
+    return {"data": payload_data(notification)}
+
+
+def whom(target: Target, tenant: Tenant) -> Document:
+    """Who a delivery is for."""
+    if target.to:
+        return {"channel": target.name, "to": target.to}
+    return {"callback": tenant.short(target.name)}
 
 
 def payload_data(notification: Notification) -> orjson.Fragment:
@@ -44,7 +58,7 @@ def accepted(notification: Notification, tenant: Tenant) -> Document:
     if notification.due_ms:
         document["deliverAt"] = instant(notification.due_ms)
     document["deliveries"] = [
-        {"id": delivery_id(notification.id, index), "callback": tenant.short(target.name), "status": "pending"}
+        {"id": delivery_id(notification.id, index), **whom(target, tenant), "status": "pending"}
         for index, target in enumerate(notification.targets)
     ]
     return document
@@ -62,6 +76,8 @@ def summary(stored: Stored, tenant: Tenant) -> Document:
     }
     if notification.due_ms:
         document["deliverAt"] = instant(notification.due_ms)
+    if notification.expires_ms:
+        document["expiresAt"] = instant(notification.expires_ms)
     if notification.test:
         document["test"] = True
     document["deliveries"] = [_delivery(delivery, tenant) for delivery in stored.deliveries]
@@ -71,7 +87,7 @@ def summary(stored: Stored, tenant: Tenant) -> Document:
 def _delivery(delivery: Delivery, tenant: Tenant) -> Document:
     document: Document = {
         "id": delivery.id,
-        "callback": tenant.short(delivery.target.name),
+        **whom(delivery.target, tenant),
         "status": CALLER_STATUS[delivery.state],
         "attempts": delivery.attempts,
         "changedAt": instant(delivery.changed_ms),
@@ -90,7 +106,7 @@ def timeline_entry(entry: Document, notification: Notification, tenant: Tenant) 
     document = {"at": instant(at), "type": rest.pop("type", "unknown"), **rest}
     if "delivery" in document:
         target = notification.targets[parse_delivery_id(document["delivery"]).index]
-        document["callback"] = tenant.short(target.name)
+        document |= whom(target, tenant)
     if due:
         document["nextAttemptAt"] = instant(due)
     return document

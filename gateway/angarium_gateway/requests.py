@@ -2,22 +2,25 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
+from angarium.contents import CONTENTS, write_contents
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import Priority, Status
 from angarium.patterns import LONGEST, NAME, validate_event
+from angarium_gateway.addresses import normalize
 from angarium_gateway.bodies import pointer, split
 from angarium_gateway.clock import now_ms, parse_instant
-from angarium_gateway.problems import INVALID, Problem
+from angarium_gateway.problems import INVALID, Problem, invalid
 
 AHEAD_MS = 90 * 86_400_000  # how far ahead deliverAt may be
 MOST_ERRORS = 16
+MOST_RECIPIENTS = 1000
 EXPECTED_TIME = "must be a time with an offset, like 2026-11-21T08:00:00Z"
 
 
@@ -42,6 +45,20 @@ Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "str
 EventName = Annotated[
     str, AfterValidator(validate_event), WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST})
 ]
+Recipients = Annotated[
+    list[str],
+    Field(min_length=1, max_length=MOST_RECIPIENTS),
+    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_RECIPIENTS},
+            ]
+        }
+    ),
+]
+Channel = Literal["email", "sms", "whatsapp", "push", "slack", "telegram"]
 DeliveryId = Annotated[str, AfterValidator(_delivery), Field(max_length=64)]
 
 
@@ -60,15 +77,38 @@ class NotificationRequest(Request):
     deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
         default=None, description="Not before this time; at most 90 days ahead. What is past means now."
     )
+    expires_at: Instant | None = Field(
+        default=None, description="What has not been sent by then is refused (`expired`). Later than deliverAt."
+    )
+
+
+class MessageRequest(Request):
+    """A message for recipients, who are reached by a channel that the product has a provider for."""
+
+    channel: Channel = Field(description="By which way.")
+    to: Recipients = Field(
+        description=f"An address of that channel, or up to {MOST_RECIPIENTS:,}. Who is named twice gets it once."
+    )
+    content: dict[str, Any] = Field(description="What they get; its shape depends on the channel.")
+    priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
+    deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
+        default=None, description="Not before this time; at most 90 days ahead. What is past means now."
+    )
+    expires_at: Instant | None = Field(
+        default=None, description="What has not been sent by then is refused (`expired`). Later than deliverAt."
+    )
 
 
 class Asked(NamedTuple):
-    """A valid NotificationRequest; `due_ms` is 0 where none was asked for."""
+    """What is wanted; times in ms, 0 where none was asked for. `recipients` and `content` are of a message only."""
 
     event: str
     priority: Priority
     due_ms: int
     data: bytes
+    expires_ms: int = 0
+    channel: str = ""
+    recipients: tuple[str, ...] = ()
 
 
 def read_notification(raw: bytes) -> Asked:
@@ -107,10 +147,35 @@ def read_usual(raw: bytes) -> Asked | None:
 def read_any(raw: bytes) -> Asked:
     """Any body."""
     members, data = split(raw)
+    if "channel" in members and data is None:
+        return _message(read_members(MessageRequest, members), alone=isinstance(members.get("to"), str))
     if data is not None:
         members["data"] = None
     asked = read_members(NotificationRequest, members)
-    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null")
+    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null", _expiry(asked))
+
+
+def _expiry(asked: NotificationRequest | MessageRequest) -> int:
+    if asked.expires_at is None:
+        return 0
+    if asked.expires_at <= max(now_ms(), asked.deliver_at or 0):
+        raise invalid("/expiresAt", "must be later than now, and than deliverAt")
+    return asked.expires_at
+
+
+def _message(asked: MessageRequest, *, alone: bool) -> Asked:
+    recipients, errors = {}, []
+    for number, text in enumerate(asked.to):
+        try:
+            recipients[normalize(asked.channel, text)] = True
+        except ValueError as error:
+            place = ("to",) if alone else ("to", number)
+            errors.append({"pointer": pointer(*place), "detail": str(error)})
+    if errors:
+        raise Problem(INVALID, errors=errors[:MOST_ERRORS])
+    body = write_contents([read_members(CONTENTS[asked.channel], asked.content, "content")])
+    event = f"message.{asked.channel}"
+    return Asked(event, asked.priority, asked.deliver_at or 0, body, _expiry(asked), asked.channel, tuple(recipients))
 
 
 class TestRequest(Request):
@@ -158,16 +223,16 @@ class NoQuery(Request):
     """No parameters."""
 
 
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=BaseModel)
 
 
-def read_members(model: type[R], members: Mapping[str, Any]) -> R:
-    """The members of a body as a model; raises a Problem with a pointer for each that is wrong."""
+def read_members(model: type[R], members: Mapping[str, Any], *below: str) -> R:
+    """The members of a body, or of what is `below` it, as a model; raises a Problem that points at each wrong one."""
     try:
         return model.model_validate(members)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)[:MOST_ERRORS]
-        errors = [{"pointer": pointer(*_place(each)), "detail": _words(each)} for each in found]
+        errors = [{"pointer": pointer(*below, *_place(each)), "detail": _words(each)} for each in found]
         raise Problem(INVALID, errors=errors) from None
 
 

@@ -44,7 +44,11 @@ class AcceptedDelivery(Response):
     """A delivery as it begins."""
 
     id: str
-    callback: str = Field(description="Name of the callback; `namespace/name` where it is in another namespace.")
+    callback: str | None = Field(
+        default=None, description="Name of the callback; `namespace/name` where it is in another namespace."
+    )
+    channel: str | None = Field(default=None, description="Of a recipient, instead of callback.")
+    to: str | None = Field(default=None, description="The recipient's address.")
     status: DeliveryStatus
 
 
@@ -77,6 +81,7 @@ class NotificationSummary(Response):
     priority: Priority
     created_at: AwareDatetime
     deliver_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
     test: bool | None = Field(default=None, description="True for a test-send.")
     deliveries: list[DeliveryView]
 
@@ -84,7 +89,8 @@ class NotificationSummary(Response):
 class NotificationView(NotificationSummary):
     """A notification as it stands, with its data."""
 
-    data: Any = Field(description="As it was sent.")
+    data: Any = Field(default=None, description="As it was sent.")
+    content: dict[str, Any] | None = Field(default=None, description="Of a message for recipients, instead of data.")
 
 
 class NotificationPage(Response):
@@ -95,9 +101,12 @@ class NotificationPage(Response):
 
 
 class AttemptResponse(Response):
-    """What the receiver answered."""
+    """What the receiver answered, or the provider."""
 
-    status: int
+    provider: str | None = Field(default=None, description="Name of the Provider that was used.")
+    failed_over: list[str] | None = Field(default=None, description="Providers that failed before, and why.")
+    receipt: str | None = Field(default=None, description="Whether notice of the arrival was asked for.")
+    status: int | None = None
     body: str = Field(default="", description="Its beginning.")
     truncated: bool = False
     resent: bool = Field(
@@ -115,8 +124,12 @@ class TimelineEntry(Response):
     by: str | None = Field(default=None, description="Who did it.")
     delivery: str | None = None
     callback: str | None = None
+    channel: str | None = None
+    to: str | None = None
     number: int | None = Field(default=None, description="Of the attempt, from 1.")
-    outcome: str | None = Field(default=None, description="Of the attempt: `delivered`, `retry`, `refused` or `dead`.")
+    outcome: str | None = Field(
+        default=None, description="Of the attempt: `delivered`, `sent`, `retry`, `refused` or `dead`."
+    )
     reason: str | None = Field(default=None, description="Why it failed, as a stable word.")
     detail: str | None = Field(default=None, description="Why it failed, in words.")
     duration_ms: int | None = None
@@ -134,7 +147,9 @@ class RetriedDelivery(Response):
     """What became of the wish to try a delivery again."""
 
     id: str
-    callback: str
+    callback: str | None = None
+    channel: str | None = None
+    to: str | None = None
     result: Literal["redriven", "hastened", "in_flight", "delivered", "unknown"] = Field(
         description="`redriven`: it starts anew; `hastened`: it was scheduled and is due now; `in_flight`: it is being"
         " attempted; `delivered`: it had arrived."

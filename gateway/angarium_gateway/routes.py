@@ -27,6 +27,7 @@ class Endpoint:
     tag: str
     status: int = 200
     body: type[requests.Request] | None = None
+    or_body: type[requests.Request] | None = None
     body_required: bool = False
     query: type[requests.Request] = requests.NoQuery
     path_parameter: str = ""  # what it is; a line for each where the path has several
@@ -53,11 +54,13 @@ ENDPOINTS = (
         "POST",
         "/v1/notifications",
         accept.accept,
-        "Accept a notification: it is stored, with a delivery for each callback that subscribes to its event",
+        "Accept a notification: it is stored, with a delivery for each callback that subscribes to its event, or for"
+        " each recipient of a message",
         responses.AcceptedNotification,
         "Notifications",
         status=202,
         body=requests.NotificationRequest,
+        or_body=requests.MessageRequest,
         body_required=True,
         request_headers={
             "Idempotency-Key": "1 to 255 characters. The same key with the same body is answered as the first time,"
@@ -76,6 +79,7 @@ ENDPOINTS = (
             problems.BACKLOG,
             problems.FULL,
             problems.UNCONFIRMED,
+            problems.NO_PROVIDER,
         ),
     ),
     Endpoint(

@@ -18,6 +18,7 @@ class Mailbox:
     """What it answers, and what it got: (MAIL options, RCPT options, recipient, content)."""
 
     rcpt: str = "250 OK"
+    refused: dict[str, str] = field(default_factory=dict)  # by recipient
     data: str = "250 queued as 77"
     silent: bool = False
     port: int = 0
@@ -38,10 +39,11 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer as the mood is."""
-        if self.rcpt.startswith("250"):
+        said = self.refused.get(address, self.rcpt)
+        if said.startswith("250"):
             envelope.rcpt_tos.append(address)
             envelope.rcpt_options.extend(options)
-        return self.rcpt
+        return said
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep it."""
@@ -75,7 +77,12 @@ def _authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data
 
 @asynccontextmanager
 async def mail_server(
-    mailbox: Mailbox, *, tls: ssl.SSLContext | None = None, implicit: bool = False, auth: bool = False
+    mailbox: Mailbox,
+    *,
+    tls: ssl.SSLContext | None = None,
+    implicit: bool = False,
+    auth: bool = False,
+    require_tls: bool = True,
 ) -> AsyncIterator[Mailbox]:
     """Serve while the body runs. With `tls` it wants STARTTLS, or with `implicit` speaks nothing else."""
     starttls = None if implicit else tls
@@ -85,7 +92,8 @@ async def mail_server(
             warnings.simplefilter("ignore", UserWarning)  # it does not see TLS that was there from the start
             return _Server(
                 mailbox, hostname="mail.test", enable_SMTPUTF8=True, tls_context=starttls,
-                require_starttls=bool(starttls), auth_required=auth, auth_require_tls=auth and not implicit,
+                require_starttls=bool(starttls), auth_required=auth,
+                auth_require_tls=auth and require_tls and not implicit,
                 authenticator=_authenticate, loop=asyncio.get_running_loop(),
             )  # fmt: skip
 

@@ -6,7 +6,8 @@ from functools import lru_cache
 from aiohttp import web
 from prometheus_client import Counter
 
-from angarium.notifications import Notification
+from angarium.identifiers import route_id
+from angarium.notifications import Notification, Target
 from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.telemetry import metrics
 from angarium_gateway import render
@@ -14,10 +15,10 @@ from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
 from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
-from angarium_gateway.directory import Caller
+from angarium_gateway.directory import Caller, Tenant
 from angarium_gateway.idempotency import idempotency
-from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
-from angarium_gateway.requests import read_notification
+from angarium_gateway.problems import BACKLOG, MISMATCH, NO_PROVIDER, SPENT, Problem
+from angarium_gateway.requests import Asked, read_notification
 
 
 async def accept(request: web.Request, caller: Caller) -> Answer:
@@ -60,15 +61,26 @@ def _compose(
         tenant=tenant.id,
         product=tenant.product,
         event=asked.event,
-        body=render.payload(asked.event, now, asked.data),
+        body=asked.data if asked.channel else render.payload(asked.event, now, asked.data),
         priority=asked.priority,
         created_ms=now,
-        targets=app[DIRECTORY].subscriptions(tenant.id).route(asked.event),
+        targets=_recipients(app, tenant, asked)
+        if asked.channel
+        else app[DIRECTORY].subscriptions(tenant.id).route(asked.event),
         due_ms=asked.due_ms if asked.due_ms > now else 0,
         retention_s=tenant.retention_s,
         by=caller.label,
+        expires_ms=asked.expires_ms,
         config_revision=app[TAIL].revision,
     )
+
+
+def _recipients(app: web.Application, tenant: Tenant, asked: Asked) -> tuple[Target, ...]:
+    if asked.channel not in app[DIRECTORY].channels(tenant):
+        detail = f"product {tenant.product} has no provider that carries {asked.channel}: apply one (kind Provider)"
+        raise Problem(NO_PROVIDER, detail)
+    route = route_id(tenant.id, asked.channel)
+    return tuple(Target(route, asked.channel, to) for to in asked.recipients)
 
 
 async def _replayed(app: web.Application, caller: Caller, known: str) -> Answer:

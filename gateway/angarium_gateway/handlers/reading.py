@@ -30,7 +30,7 @@ async def one(request: web.Request, caller: Caller) -> Answer:
     """GET /v1/notifications/{id}"""
     stored = await own_notification(request, caller)
     document = render.summary(stored, caller.tenant)
-    return render.json_response(document | {"data": render.payload_data(stored.notification)})
+    return render.json_response(document | render.what(stored.notification))
 
 
 async def timeline(request: web.Request, caller: Caller) -> Answer:

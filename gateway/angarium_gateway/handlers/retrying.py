@@ -29,7 +29,7 @@ async def retry(request: web.Request, caller: Caller) -> Answer:
     deliveries = [
         {
             "id": stored.deliveries[index].id,
-            "callback": caller.tenant.short(stored.deliveries[index].target.name),
+            **render.whom(stored.deliveries[index].target, caller.tenant),
             "result": result,
         }
         for index, result in zip(indices, results, strict=True)
