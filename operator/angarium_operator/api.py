@@ -5,9 +5,10 @@ Nothing is retried here but a request refused for a stale token; whoever asked c
 """
 
 import asyncio
+import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Self
 from urllib.parse import urlencode
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 FIELD_MANAGER = "angarium-operator"
 APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+WATCH_SECONDS = 600
 PAGE = 500
 RELISTS = 3
 
@@ -99,6 +102,34 @@ class Api:
         """See whether the kind is served to us."""
         await self.request("list", "GET", kind.path(namespace), query={"limit": "1"})
 
+    async def version(self, kind: Kind, namespace: str = "") -> str:
+        """The version that a watch may begin at, to hear of all that happens from now on."""
+        headers = {"Accept": METADATA.replace("Metadata", "MetadataList")}
+        page = await self.request("list", "GET", kind.path(namespace), query={"limit": "1"}, headers=headers)
+        return str(page["metadata"]["resourceVersion"])
+
+    async def watch_metadata(
+        self, kind: Kind, namespace: str, version: str, idle_seconds: float
+    ) -> AsyncGenerator[Object, None]:
+        """Events with nothing but the metadata of objects, until the server ends it; raises ApiRefused."""
+        query = {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        url = f"{kind.path(namespace)}?{urlencode(query)}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=idle_seconds)
+        response = await self._respond("watch", "GET", url, None, {"Accept": METADATA}, timeout)
+        try:
+            async with contextlib.aclosing(_lines(response)) as lines:
+                async for line in lines:
+                    yield _parsed(response.status, line)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
+        finally:
+            response.close()
+
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """One object."""
         return await self.request("get", "GET", kind.path(namespace, name))
@@ -129,17 +160,35 @@ class Api:
         query: Mapping[str, str] | None = None,
         body: Object | None = None,
         content_type: str = JSON,
+        headers: Mapping[str, str] | None = None,
     ) -> Object:
         """Any request; raises ApiRefused."""
         url = f"{path}?{urlencode(query)}" if query else path
+        given = {"Accept": JSON, "Content-Type": content_type} | dict(headers or {})
+        response = await self._respond(verb, method, url, body, given, TIMEOUT)
+        try:
+            return _parsed(response.status, await response.read())
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
+
+    async def _respond(
+        self,
+        verb: str,
+        method: str,
+        url: str,
+        body: Object | None,
+        headers: dict[str, str],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the client's own kind, in several parts
+    ) -> aiohttp.ClientResponse:
+        """A good answer, yet to be read; where the token is refused, with another one."""
         client = self._client
         try:
-            return await self._send(verb, method, url, body, content_type)
+            return await self._send(verb, method, url, body, headers, timeout)
         except ApiRefused as refused:
             if refused.status != 401:
                 raise
         await self._log_in_again(client)
-        return await self._send(verb, method, url, body, content_type)
+        return await self._send(verb, method, url, body, headers, timeout)
 
     async def _log_in_again(self, stale: ApiClient | None) -> None:
         async with self._login:
@@ -150,24 +199,41 @@ class Api:
         if stale is not None:
             await stale.close()  # type: ignore[no-untyped-call]  # likewise
 
-    async def _send(self, verb: str, method: str, url: str, body: Object | None, content_type: str) -> Object:
+    async def _send(
+        self,
+        verb: str,
+        method: str,
+        url: str,
+        body: Object | None,
+        headers: dict[str, str],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - likewise
+    ) -> aiohttp.ClientResponse:
         client = self._client
         if client is None:
             raise ApiRefused(0, "Closed", "the client is closed")
-        headers = {"Accept": JSON, "Content-Type": content_type}
         prepared = await client.param_serialize(
             method, url, header_params=headers, body=body, auth_settings=["BearerToken"]
         )
         try:
-            response = (await client.call_api(*prepared, _request_timeout=TIMEOUT)).response
-            text = await response.read()
+            response: aiohttp.ClientResponse = (await client.call_api(*prepared, _request_timeout=timeout)).response
+            text = await response.read() if response.status >= 300 else b""
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             API_REQUESTS.labels(verb, "none").inc()
             raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
         API_REQUESTS.labels(verb, str(response.status)).inc()
         if response.status >= 300:
             raise _refusal(response.status, response.headers, text)
-        return _parsed(response.status, text)
+        return response
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Whole lines, of any length: annotations alone may be 256 KiB."""
+    rest = b""
+    async for data in response.content.iter_any():
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
 
 
 def _parsed(status: int, text: bytes) -> Object:

@@ -18,6 +18,7 @@ from angarium_operator.kinds import RESOURCES, SECRET
 from angarium_operator.planning import Announcement, Key, Plan, SecretContent, Snapshot
 from angarium_operator.planning.secrets import stale
 from angarium_operator.planning.snapshot import SecretName
+from angarium_operator.probing import Prober
 from angarium_operator.publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -34,15 +35,27 @@ class Applier:
     """Writes what plans ask for."""
 
     def __init__(
-        self, api: Api, feed: Feed, publisher: Publisher, census: Census, snapshot: Snapshot, instance: str
+        self,
+        api: Api,
+        feed: Feed,
+        publisher: Publisher,
+        census: Census,
+        prober: Prober,
+        snapshot: Snapshot,
+        instance: str,
     ) -> None:
-        self._api, self._feed = api, feed
+        self._api, self._feed, self._prober = api, feed, prober
         self._publisher, self._census = publisher, census
         self._snapshot = snapshot
         self._instance = instance
 
     async def carry_out(self, key: Key, plan: Plan) -> None:
         """All of it; raises ApiRefused, StorageUnavailable, StorageFull, RecordsLost, PlanOutdated."""
+        if plan.read:
+            await self._read(SecretName(key.namespace, plan.read))
+            return
+        if plan.probe is not None:
+            self._prober.ask(key, plan.probe)
         if plan.recheck:
             await self._recheck(SecretName(key.namespace, plan.recheck))
         if plan.withdraw:
@@ -65,6 +78,17 @@ class Applier:
         await self._publisher.withdraw(key)
         if published is not None and isinstance(published.record, CallbackRecord):
             await self._census.forget_callback(published.record.id)
+
+    async def _read(self, name: SecretName) -> None:
+        """A Secret that is somebody else's."""
+        try:
+            found = await self._api.get(SECRET, *name)
+        except ApiRefused as refused:
+            if refused.status != 404:
+                raise
+            self._feed.referred(name, None)
+        else:
+            self._feed.referred(name, found)
 
     async def _recheck(self, name: SecretName) -> None:
         try:

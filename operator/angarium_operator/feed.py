@@ -18,8 +18,9 @@ from angarium.resources import (
     ObjectMeta,
     OrganizationStatus,
     ProductStatus,
+    ProviderStatus,
+    Report,
     Resource,
-    Status,
 )
 from angarium_operator.kinds import NAMESPACE, SECRET, Kind
 from angarium_operator.planning import Broken, Key, ManagedSecret, Snapshot
@@ -28,10 +29,11 @@ from angarium_operator.planning.snapshot import SecretName
 REMEMBERED = 900.0  # s that a deleted uid is remembered: longer than any list or event is late
 
 Object = dict[str, Any]
-STATUSES: dict[str, type[Status]] = {
+STATUSES: dict[str, type[Report]] = {
     "product": ProductStatus,
     "organization": OrganizationStatus,
     "callback": CallbackStatus,
+    "provider": ProviderStatus,
 }
 
 
@@ -79,6 +81,10 @@ class Feed:
         """An object was read just now: it is there, though a watch of labels may have called it deleted."""
         self._gone.pop(raw["metadata"]["uid"], None)
         self.seen(kind, None, raw)
+
+    def referred(self, name: SecretName, raw: Object | None) -> None:
+        """Somebody's Secret was read, or there is none; it is not ours, so no version of it is kept."""
+        self._concern(self._snapshot.put_referred(name, None if raw is None else data_of(raw)))
 
     def listed(self, kind: Kind, namespace: str, items: Iterable[Object], version: int) -> None:
         """All there was at that version: what isn't in it and is no younger is gone."""
@@ -140,7 +146,7 @@ def read_resource(kind: Kind, raw: Object) -> Resource | Broken:
         return Broken(ObjectMeta.model_validate(metadata), _read_status(kind, raw), _problem(error))
 
 
-def _read_status(kind: Kind, raw: Object) -> Status:
+def _read_status(kind: Kind, raw: Object) -> Report:
     model = STATUSES[kind.name]
     try:
         return model.model_validate(raw.get("status") or {})
@@ -161,11 +167,16 @@ def read_secret(raw: Object) -> ManagedSecret:
         metadata["namespace"],
         metadata["name"],
         raw.get("type", "Opaque"),
-        {name: _decoded(value) for name, value in (raw.get("data") or {}).items()},
+        data_of(raw),
         metadata.get("labels") or {},
         tuple(owner["uid"] for owner in owners),
         tuple((owner["kind"], owner["name"]) for owner in owners),
     )
+
+
+def data_of(raw: Object) -> dict[str, str]:
+    """What a Secret holds, in the clear."""
+    return {name: _decoded(value) for name, value in (raw.get("data") or {}).items()}
 
 
 def _decoded(value: str) -> str:

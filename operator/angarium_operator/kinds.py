@@ -1,8 +1,8 @@
 """The kinds that the operator reads, and where the Kubernetes API serves them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from angarium.resources import GROUP, VERSION, Callback, Organization, Product, Resource
+from angarium.resources import GROUP, VERSION, Callback, Organization, Product, Provider, Resource
 from angarium_operator.planning.actions import ANGARIUM, MANAGED_BY
 
 
@@ -17,6 +17,11 @@ class Kind:
     model: type[Resource] | None = None
     namespaced: bool = True
     selector: str = ""  # of labels
+
+    @property
+    def plain(self) -> "Kind":
+        """All of the kind, whatever its labels."""
+        return replace(self, selector="")
 
     @property
     def api_version(self) -> str:
@@ -39,12 +44,13 @@ class Kind:
 PRODUCT = Kind("product", GROUP, VERSION, "products", Product)
 ORGANIZATION = Kind("organization", GROUP, VERSION, "organizations", Organization)
 CALLBACK = Kind("callback", GROUP, VERSION, "callbacks", Callback)
+PROVIDER = Kind("provider", GROUP, VERSION, "providers", Provider)
 SECRET = Kind("secret", "", "v1", "secrets", selector=f"{MANAGED_BY}={ANGARIUM}")
 NAMESPACE = Kind("namespace", "", "v1", "namespaces", namespaced=False)
-RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK)}
+RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER)}
 
 
 def watched_kinds(*, everywhere: bool) -> tuple[Kind, ...]:
     """What is watched; namespaces only by an operator that serves them all."""
-    kinds = (PRODUCT, ORGANIZATION, CALLBACK, SECRET)
+    kinds = (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, SECRET)
     return (NAMESPACE, *kinds) if everywhere else kinds

@@ -14,6 +14,7 @@ from angarium.link import Link
 from angarium.queue.census import CallbackHealth, Census
 from angarium.resources import Callback, Health
 from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
+from angarium_operator.kinds import RESOURCES as KINDS
 from angarium_operator.planning import DataPlane, Key, Snapshot
 from angarium_operator.planning.dataplane import ROLES
 from angarium_operator.publisher import Publisher
@@ -159,6 +160,6 @@ class Observer:
             UNHEALTHY.labels(*each).set(1)
         self._unhealthy = unhealthy
         counts = Counter((key.kind, ready) for key, ready in self._reconciler.ready.items())
-        for kind in ("product", "organization", "callback"):
+        for kind in KINDS:
             for ready in (True, False):
                 RESOURCES.labels(kind, str(ready).lower()).set(counts[kind, ready])

@@ -74,6 +74,8 @@ class Reconciler:
         else:
             self._snapshot.pending.pop(key, None)
         await applier.carry_out(key, planned)
+        if planned.read:  # nothing was decided: the next plan comes at once
+            return
         if key not in self._snapshot.objects and key not in self._snapshot.broken:
             self.ready.pop(key, None)
             self.waiting.discard(key)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from angarium.config import ConfigStore
+from angarium.egress import EgressPolicy
 from angarium.loops import forever
 from angarium.queue import Census, Layout, Queue
 from angarium.telemetry.probes import Probes
@@ -16,9 +17,11 @@ from angarium_operator.feed import Feed
 from angarium_operator.informer import Informer
 from angarium_operator.kinds import watched_kinds
 from angarium_operator.observer import Observer
-from angarium_operator.planning import Policy, Snapshot
+from angarium_operator.planning import Finding, Key, Policy, Snapshot
+from angarium_operator.probing import Prober
 from angarium_operator.publisher import Publisher
 from angarium_operator.reconciler import Reconciler
+from angarium_operator.referred import ReferredSecrets
 from angarium_operator.resync import Resync
 from angarium_operator.settings import OperatorSettings
 from angarium_operator.vigil import Vigil
@@ -44,14 +47,16 @@ class Operator:
         snapshot = Snapshot(policy_of(settings))
         census = Census(queue)
         self._layout = Layout(queue)
-        self._settings, self._probes = settings, probes
+        self._settings, self._probes, self._snapshot = settings, probes, snapshot
         self._api, self._kinds = api, kinds
         self._reconciler = Reconciler(snapshot)
         concern = self._reconciler.concern
         publisher = Publisher(ConfigStore(queue.link), snapshot, concern, timedelta(seconds=settings.doubt_seconds))
         feed = Feed(snapshot, concern)
         self._observer = Observer(settings, queue.link, census, publisher, self._reconciler, snapshot)
-        self._applier = Applier(api, feed, publisher, census, snapshot, settings.pod)
+        self._prober = Prober(egress_of(settings), self._found, settings.probe_seconds)
+        self._applier = Applier(api, feed, publisher, census, self._prober, snapshot, settings.pod)
+        self._referred = ReferredSecrets(api, snapshot, concern, settings.watch_idle_seconds)
         self._resync = Resync(
             api, feed, kinds, namespaces, lambda: concern([*snapshot.everything(), *snapshot.published])
         )
@@ -65,6 +70,9 @@ class Operator:
         )
         self._vigil = Vigil(api, self._informer, namespaces[0] if namespaces else "", settings.watch_idle_seconds)
         probes.ready["redis"] = lambda: None if queue.link.up else "it does not answer"
+
+    def _found(self, key: Key, finding: Finding) -> None:
+        self._reconciler.concern(self._snapshot.put_finding(key, finding))
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
         """Read everything, then the store, then begin to change things."""
@@ -84,6 +92,7 @@ class Operator:
             elif self._informer.ended.done():
                 self._informer.ended.result()
         finally:
+            await self._prober.close()
             await self._informer.stop()
 
     async def _begin(self) -> None:
@@ -106,6 +115,10 @@ class Operator:
             forever("health", self._observer.watch_health),
             forever("resync", partial(self._resync.run, self._settings.resync_seconds)),
             forever("vigil", self._vigil.run),
+            *(
+                forever("secrets", partial(self._referred.follow, namespace))
+                for namespace in self._settings.watch_namespaces or ("",)
+            ),
         ]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(loop) for loop in loops]
@@ -126,6 +139,11 @@ async def _first(work: Any, *ends: "asyncio.Future[Any]") -> bool:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return False
+
+
+def egress_of(settings: OperatorSettings) -> EgressPolicy:
+    """What probes may dial: what deliverers may."""
+    return EgressPolicy(settings.egress_allowed_cidrs, settings.egress_denied_cidrs)
 
 
 def policy_of(settings: OperatorSettings) -> Policy:

@@ -41,6 +41,12 @@ class OperatorSettings(TrustSettings):
     count_seconds: float = Field(
         default=60.0, ge=0, le=3600, description="least seconds between two writes of mere counts into a status"
     )
+    probe_seconds: float = Field(
+        default=600.0,
+        ge=10,
+        le=86400,
+        description="seconds between two probes of a provider's account, give or take a fifth",
+    )
     watch_idle_seconds: float = Field(
         default=70.0, gt=0, le=600, description="seconds of silence after which a watch is opened again"
     )

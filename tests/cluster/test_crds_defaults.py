@@ -38,6 +38,19 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
             | {"signing": {"type": "HMAC"}}
             | {"delivery": {"retry": {}, "rateLimit": {"requests": 5, "period": "1s"}, "autoDisable": {}}},
         ),
+        (
+            "Provider",
+            MINIMAL["Provider"] | {"retry": {}},
+            MINIMAL["Provider"]
+            | {"retry": {}, "priority": 0, "suspend": False}
+            | {"smtp": MINIMAL["Provider"]["smtp"] | {"port": 587, "tls": "StartTLS"}},
+        ),
+        (
+            "Provider",
+            MINIMAL["Provider"] | {"smtp": None, "twilio": {"from": "+15017122661"}},
+            {name: MINIMAL["Provider"][name] for name in ("productRef", "secretRef")}
+            | {"priority": 0, "suspend": False, "twilio": {"from": "+15017122661", "statusCallbacks": True}},
+        ),
     ],
 )
 async def test_defaults(

@@ -74,6 +74,19 @@ async def test_long_name_is_refused(crds_installed: None, api: Api) -> None:
         ("Callback", {"delivery": {"autoDisable": {"enabled": "no"}}}, "must be of type boolean"),
         ("Callback", {"delivery": {"durability": "Standard"}}, 'unknown field "spec.delivery.durability"'),
         ("Callback", {"suspend": "yes"}, "must be of type boolean"),
+        ("Provider", {"productRef": None}, "spec.productRef: Required value"),
+        ("Provider", {"priority": 1001}, "should be less than or equal to 1000"),
+        ("Provider", {"priority": -1001}, "should be greater than or equal to -1000"),
+        ("Provider", {"smtp": {"host": "a"}}, "spec.smtp.from: Required value"),
+        ("Provider", {"smtp": {"host": "a", "from": "a@b", "port": 0}}, "should be greater than or equal to 1"),
+        ("Provider", {"smtp": {"host": "a", "from": "a@b", "tls": "SSL"}}, 'supported values: "StartTLS", "Implicit"'),
+        ("Provider", {"smtp": None, "apprise": {}}, "spec.apprise.schemas: Required value"),
+        (
+            "Provider",
+            {"smtp": None, "apprise": {"schemas": ["a", "a"]}},
+            'spec.apprise.schemas[1]: Duplicate value: "a"',
+        ),
+        ("Provider", {"retry": {"nonRetryableStatuses": [404]}}, 'unknown field "spec.retry.nonRetryableStatuses"'),
         ("Callback", {"colour": "red"}, 'strict decoding error: unknown field "spec.colour"'),
     ],
     ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else None,
@@ -102,6 +115,13 @@ async def test_bounds_are_kept(crds_installed: None, api: Api, kind: str, change
             {"organizationRef": {"name": "other"}},
             "spec.organizationRef",
             CANT_MOVE,
+        ),
+        (
+            "Provider",
+            {},
+            {"productRef": {"name": "other"}},
+            "spec.productRef",
+            "a provider can't move to another product; create a new one",
         ),
         *(
             (kind, {field: {"secretName": "chosen"}}, {field: value}, f"spec.{field}.secretName", SECRET_STAYS)
@@ -133,6 +153,13 @@ async def test_what_stays_can_not_be_changed(
         ("Callback", {"delivery": {"autoDisable": {"after": "1h"}, "rateLimit": {"requests": 1, "period": "24h"}}}),
         ("Callback", {"delivery": {"autoDisable": {"enabled": False, "after": "720h"}, "maxInFlight": 1}}),
         ("Product", {"delivery": {"durability": "Replicated", "maxInFlight": 1, "autoDisable": {"enabled": False}}}),
+        ("Provider", {"secretRef": None, "smtp": {"host": "::1", "from": "a@b", "tls": "None"}, "priority": -1000}),
+        ("Provider", {"smtp": {"host": "10.0.0.7", "from": "Büro & Co. <o'hara+x@b.example>"}, "priority": 1000}),
+        ("Provider", {"smtp": None, "twilio": {"messagingServiceSid": "MG" + "0" * 32, "statusCallbacks": False}}),
+        ("Provider", {"smtp": None, "fcm": {"projectID": "shop-42"}, "timeout": "1s", "retry": {"schedule": []}}),
+        ("Provider", {"smtp": None, "slack": {"apiUrl": "http://slack.test:8080/api"}, "suspend": True}),
+        ("Provider", {"smtp": None, "telegram": {}}),
+        ("Provider", {"smtp": None, "apprise": {"schemas": ["discord", "mailto"]}}),
     ],
 )
 async def test_what_may_change_can_be_changed(

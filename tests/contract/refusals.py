@@ -9,6 +9,11 @@ MINIMAL: dict[str, Spec] = {
     "Product": {},
     "Organization": {"productRef": {"name": "shop"}},
     "Callback": {"productRef": {"name": "shop"}, "events": ["order.*"], "url": "https://example.com/hooks"},
+    "Provider": {
+        "productRef": {"name": "shop"},
+        "secretRef": {"name": "mail"},
+        "smtp": {"host": "smtp.example.com", "from": "Shop <no-reply@example.com>"},
+    },
 }
 
 
@@ -50,6 +55,16 @@ PATH = "must begin with / and hold only what may stand in a URL, and no fragment
 ONE_OWNER = "exactly one of productRef, organizationRef must be set"
 ONE_TARGET = "exactly one of url, serviceRef must be set"
 SELECTOR = "from: Selector needs a selector; Same and All take none"
+ONE_BLOCK = "exactly one of smtp, twilio, fcm, slack, telegram, apprise must be set"
+NEEDS_SECRET = "secretRef must be set; only smtp without caBundleKey can do without"
+ONE_SENDER = "at least one of from, messagingServiceSid, whatsappFrom must be set"
+HOST = "must be a host name or an address, like smtp.example.com"
+MAILBOX = 'must be a mailbox, like "Shop <no-reply@example.com>"'
+PHONE = "must be a phone number as E.164 writes it, like +15017122661"
+SERVICE_SID = "must be the SID of a Messaging Service: MG and 32 hexadecimal digits"
+PROJECT = "must be the id of a Google Cloud project, like shop-42"
+SECRET_KEY = "must be a key of a Secret: letters, digits, -, _ and ."
+SCHEMA = "must be the schema of an Apprise URL, like discord"
 VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
 
 
@@ -63,6 +78,14 @@ def _requirement(**expression: Any) -> Spec:
 
 def _service(**change: Any) -> Spec:
     return {"url": None, "serviceRef": {"name": "warehouse", "port": 8080} | change}
+
+
+def _smtp(**change: Any) -> Spec:
+    return {"smtp": {"host": "smtp.example.com", "from": "no-reply@example.com"} | change}
+
+
+def _block(name: str, **content: Any) -> Spec:
+    return {"smtp": None, name: content}
 
 
 REFUSALS = (
@@ -222,5 +245,80 @@ REFUSALS = (
         {"delivery": {"retry": {"schedule": ["73h"]}}},
         "spec.delivery.retry.schedule[0]",
         _duration("100ms", "72h"),
+    ),
+    Refusal("Provider", {"smtp": None}, "spec", ONE_BLOCK),
+    Refusal("Provider", {"slack": {}}, "spec", ONE_BLOCK),
+    Refusal("Provider", {"smtp": None, "slack": {}, "telegram": {}, "fcm": {}}, "spec", ONE_BLOCK),
+    Refusal("Provider", {"productRef": {"name": "Shop"}}, "spec.productRef.name", NAME),
+    Refusal("Provider", {"secretRef": {"name": "Mail"}}, "spec.secretRef.name", NAME),
+    *(
+        Refusal("Provider", {"secretRef": None} | block, "spec", NEEDS_SECRET)
+        for block in (
+            _block("slack"),
+            _block("telegram"),
+            _block("fcm"),
+            _block("twilio", **{"from": "+15017122661"}),
+            _block("apprise", schemas=["discord"]),
+            _smtp(caBundleKey="ca.crt"),
+        )
+    ),
+    *(
+        Refusal("Provider", _smtp(host=host), "spec.smtp.host", HOST)
+        for host in ("", "smtp..example.com", "-smtp", "smtp_1", "a b", "smtp.example.com:25", "https://a", "a\n", "é")
+    ),
+    *(
+        Refusal("Provider", _smtp(**{"from": mailbox}), "spec.smtp.from", MAILBOX)
+        for mailbox in (
+            "",
+            "shop",
+            "Shop no-reply@example.com",
+            "Shop <no-reply@>",
+            "Shop <a@b>, Other <c@d>",
+            'Shop "x" <no-reply@example.com>',
+            "Shop\r\nBcc: x@y.z <no-reply@example.com>",
+            "no-reply@example.com\n",
+            "a b@example.com",
+        )
+    ),
+    Refusal("Provider", _smtp(replyTo="shop"), "spec.smtp.replyTo", MAILBOX),
+    Refusal("Provider", _smtp(caBundleKey="a/b"), "spec.smtp.caBundleKey", SECRET_KEY),
+    Refusal(
+        "Provider",
+        _smtp(tls="None", caBundleKey="ca.crt"),
+        "spec.smtp.caBundleKey",
+        "caBundleKey has no meaning with tls: None",
+    ),
+    Refusal("Provider", _block("twilio"), "spec.twilio", ONE_SENDER),
+    Refusal("Provider", _block("twilio", statusCallbacks=False), "spec.twilio", ONE_SENDER),
+    *(
+        Refusal("Provider", _block("twilio", **{field: number}), f"spec.twilio.{field}", PHONE)
+        for field in ("from", "whatsappFrom")
+        for number in ("", "15017122661", "+0151", "+1 501 712 2661", "whatsapp:+15017122661", "+12345", "+1234567\n")
+    ),
+    *(
+        Refusal("Provider", _block("twilio", messagingServiceSid=sid), "spec.twilio.messagingServiceSid", SERVICE_SID)
+        for sid in ("", "MG12", "AC" + "0" * 32, "MG" + "g" * 32)
+    ),
+    *(
+        Refusal("Provider", _block("fcm", projectID=name), "spec.fcm.projectID", PROJECT)
+        for name in ("", "Shop", "shop/42", "-shop", "shop-")
+    ),
+    *(
+        Refusal("Provider", _block(name, **content, apiUrl="ftp://x"), f"spec.{name}.apiUrl", URL)
+        for name, content in (("twilio", {"from": "+15017122661"}), ("fcm", {}), ("slack", {}), ("telegram", {}))
+    ),
+    Refusal("Provider", _block("slack", apiUrl="https://a:b@example.com"), "spec.slack.apiUrl", BARE),
+    Refusal("Provider", _block("apprise", schemas=[]), "spec.apprise.schemas", "at least one schema is needed"),
+    *(
+        Refusal("Provider", _block("apprise", schemas=["discord", text]), "spec.apprise.schemas[1]", SCHEMA)
+        for text in ("", "Discord", "discord://", "4x", "a b")
+    ),
+    Refusal("Provider", {"timeout": "31s"}, "spec.timeout", _duration("1s", "30s")),
+    Refusal("Provider", {"retry": {"schedule": ["5s", "1d"]}}, "spec.retry.schedule[1]", _duration("100ms", "72h")),
+    Refusal(
+        "Provider",
+        {"rateLimit": {"requests": 1, "period": "25h"}},
+        "spec.rateLimit.period",
+        _duration("100ms", "24h"),
     ),
 )

@@ -4,6 +4,7 @@
 """
 
 from angarium.resources.callback import Callback, CallbackSpec, CallbackStatus, Disabled, Failure, Health, Signing
+from angarium.resources.carriers import Apprise, Block, Fcm, Slack, Smtp, Telegram, Twilio
 from angarium.resources.credentials import Credentials, Quotas, Rotation
 from angarium.resources.delivery import AutoDisable, CallbackDelivery, ProductDelivery, RateLimit, Retry
 from angarium.resources.endpoints import ServiceRef
@@ -17,15 +18,18 @@ from angarium.resources.meta import (
     ObjectMeta,
     OrganizationRef,
     ProductRef,
+    Report,
     Resource,
+    SecretRef,
     Status,
 )
 from angarium.resources.organization import Organization, OrganizationSpec, OrganizationStatus
 from angarium.resources.problems import Problem, problems
 from angarium.resources.product import Product, ProductSpec, ProductStatus
+from angarium.resources.provider import Provider, ProviderSpec, ProviderStatus
 from angarium.resources.selectors import AllowedNamespaces, LabelSelector, Requirement
 
-KINDS = (Product, Organization, Callback)
+KINDS = (Product, Organization, Callback, Provider)
 
 __all__ = [
     "API_VERSION",
@@ -33,8 +37,10 @@ __all__ = [
     "KINDS",
     "VERSION",
     "AllowedNamespaces",
+    "Apprise",
     "AutoDisable",
     "Binding",
+    "Block",
     "Callback",
     "CallbackDelivery",
     "CallbackSpec",
@@ -44,6 +50,7 @@ __all__ = [
     "Credentials",
     "Disabled",
     "Failure",
+    "Fcm",
     "Health",
     "LabelSelector",
     "ObjectMeta",
@@ -57,14 +64,23 @@ __all__ = [
     "ProductRef",
     "ProductSpec",
     "ProductStatus",
+    "Provider",
+    "ProviderSpec",
+    "ProviderStatus",
     "Quotas",
     "RateLimit",
+    "Report",
     "Requirement",
     "Resource",
     "Retry",
     "Rotation",
+    "SecretRef",
     "ServiceRef",
     "Signing",
+    "Slack",
+    "Smtp",
     "Status",
+    "Telegram",
+    "Twilio",
     "problems",
 ]

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from angarium.resources.callback import Callback
-from angarium.resources.meta import GROUP, VERSION, Resource
+from angarium.resources.meta import GROUP, VERSION, Resource, Status
 from angarium.resources.organization import Organization
 from angarium.resources.product import Product
+from angarium.resources.provider import Provider
 from angarium.resources.schema import structural_schema
 
 HEADER = "# Made from core/angarium/resources by `make crds`; change it there.\n"
@@ -37,8 +38,12 @@ class Column:
         return entry | {"priority": 1} if self.wide else entry
 
 
+def _of(type_: str, part: str) -> str:
+    return f'.status.conditions[?(@.type=="{type_}")].{part}'
+
+
 def _of_ready(part: str) -> str:
-    return f'.status.conditions[?(@.type=="Ready")].{part}'
+    return _of("Ready", part)
 
 
 READY = Column("Ready", _of_ready("status"), description="The live gateways and deliverers use this very spec.")
@@ -65,6 +70,14 @@ class Kind:
     def file(self) -> str:
         """The file that holds its CRD."""
         return f"{self.plural}.{GROUP}.yaml"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Of its CRD; tools that bind services (Service Binding) find the Secret through status.binding."""
+        labels = {"app.kubernetes.io/part-of": "angarium"}
+        status = self.model.model_fields["status"].annotation
+        binds = isinstance(status, type) and issubclass(status, Status)
+        return labels | {"servicebinding.io/provisioned-service": "true"} if binds else labels
 
 
 KINDS = (
@@ -96,6 +109,21 @@ KINDS = (
         ),
         selectable=(".spec.productRef.name", ".spec.organizationRef.name", ".status.health"),
     ),
+    Kind(
+        Provider,
+        "providers",
+        "prov",
+        (
+            READY,
+            Column("Type", ".status.type"),
+            Column("Channels", ".status.channels"),
+            Column("Product", ".spec.productRef.name"),
+            Column("Authenticated", _of("Authenticated", "status"), description="Its credentials were accepted."),
+            AGE,
+            *WHY,
+        ),
+        selectable=(".spec.productRef.name", ".status.type"),
+    ),
 )
 
 
@@ -114,11 +142,7 @@ def crd(kind: Kind) -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{kind.plural}.{GROUP}",
-            # tools that bind services (Service Binding) find the Secret through status.binding
-            "labels": {"app.kubernetes.io/part-of": "angarium", "servicebinding.io/provisioned-service": "true"},
-        },
+        "metadata": {"name": f"{kind.plural}.{GROUP}", "labels": kind.labels},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",

@@ -112,6 +112,14 @@ class OrganizationRef(SpecModel):
     name: ObjectName = Field(description="Name of the Organization, in this namespace.")
 
 
+class SecretRef(SpecModel):
+    """Names a Secret of the same namespace."""
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
+    name: SecretName = Field(description="Name of the Secret, in this namespace.")
+
+
 class Condition(StatusModel):
     """A condition as all of Kubernetes writes them (metav1.Condition)."""
 
@@ -143,7 +151,7 @@ class Credential(StatusModel):
     expires_at: Time | None = Field(default=None, description="When it stops being valid.")
 
 
-class Status(StatusModel):
+class Report(StatusModel):
     """What the operator reports of each kind."""
 
     conditions: Annotated[
@@ -156,6 +164,11 @@ class Status(StatusModel):
     observed_generation: int | None = Field(
         default=None, ge=0, description="The metadata.generation that this status speaks of."
     )
+
+
+class Status(Report):
+    """What it reports of kinds that it makes keys for."""
+
     binding: Binding | None = Field(default=None, description="The Secret with the credentials.")
     credentials: Annotated[
         tuple[Credential, ...],

@@ -8,17 +8,20 @@ back into the snapshot, so that the next plan for the same world is empty.
 from angarium_operator.planning.actions import Announcement, OwnerReference, Plan, SecretContent
 from angarium_operator.planning.dataplane import DataPlane
 from angarium_operator.planning.plan import plan
+from angarium_operator.planning.probes import Finding, Probe
 from angarium_operator.planning.snapshot import Broken, Key, ManagedSecret, Policy, Published, Snapshot
 
 __all__ = [
     "Announcement",
     "Broken",
     "DataPlane",
+    "Finding",
     "Key",
     "ManagedSecret",
     "OwnerReference",
     "Plan",
     "Policy",
+    "Probe",
     "Published",
     "SecretContent",
     "Snapshot",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from angarium.records import Record
+from angarium_operator.planning.probes import Probe
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 ANGARIUM = "angarium"
@@ -56,6 +57,8 @@ class Plan:
     status: Mapping[str, Any] | None = None  # all of it, as JSON; None: it is as it should be
     announcements: tuple[Announcement, ...] = ()
     look_again: datetime | None = None
+    read: str = ""  # name of a Secret that is referred to: read it, and plan anew; nothing else is due before that
+    probe: Probe | None = None  # to be asked of an account, beside all this
     recheck: str = ""  # name of a Secret that was not ours: see whether it still is there
     pending: str = field(default="", repr=False)  # a new key to remember until it is in its Secret
     ready: bool = False

@@ -11,7 +11,11 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 def refusal(url: str, allowed: Networks, denied: Networks = (), *, allow_private: bool = False) -> str | None:
     """Why the deliverers won't dial this URL, in the words of their guard; or None."""
-    host = urlsplit(url).hostname or ""
+    return refusal_of_host(urlsplit(url).hostname or "", allowed, denied, allow_private=allow_private)
+
+
+def refusal_of_host(host: str, allowed: Networks, denied: Networks = (), *, allow_private: bool = False) -> str | None:
+    """Likewise of a host without its URL."""
     try:
         ip_address(host)
     except ValueError:

@@ -23,7 +23,7 @@ from angarium_operator.planning.secrets import (
 )
 from angarium_operator.planning.signing import SigningFacts, plan_signing_key
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
-from angarium_operator.planning.status import status_of
+from angarium_operator.planning.status import issued_status_of
 from angarium_operator.planning.verdicts import PENDING, Verdict, no, yes
 
 FOREIGN_AGAIN = timedelta(seconds=15)  # a Secret that isn't ours isn't watched
@@ -50,7 +50,7 @@ def issue(
     """What is due for the object's credentials; nothing new where the object can't be used or Redis is away."""
     field_, type_ = ("signing", SIGNING_TYPE) if isinstance(resource, Callback) else ("credentials", BINDING_TYPE)
     taken = conflict(snapshot, resource, field_, type_)
-    before = status_of(resource).credentials
+    before = issued_status_of(resource).credentials
     if taken is not None:
         return Keys(taken, before, look_again=(now + FOREIGN_AGAIN,))
     if not accepted.good or resolved.product is None or not snapshot.stored:
@@ -66,7 +66,7 @@ def issue(
 
 def _unmoved(snapshot: Snapshot, resource: Resource) -> Verdict:
     """Nothing can be done about credentials now; those that are out stay good."""
-    if ours(snapshot, resource) is not None and status_of(resource).credentials:
+    if ours(snapshot, resource) is not None and issued_status_of(resource).credentials:
         return _issued(resource)
     waits_for = "the other conditions" if snapshot.stored else "Redis, which is away"
     return no(PENDING, f"waits for {waits_for}")

@@ -6,15 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from angarium.identifiers import resource_id
-from angarium.resources import Binding, Callback, Product, Resource
+from angarium.resources import Binding, Callback, Product, Provider, Resource
 from angarium_operator.planning import programmed
 from angarium_operator.planning.actions import Plan
 from angarium_operator.planning.addresses import refusal
 from angarium_operator.planning.health import plan_health
 from angarium_operator.planning.issuing import Keys, issue
+from angarium_operator.planning.providers import plan_provider
 from angarium_operator.planning.references import Resolved, resolve
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
-from angarium_operator.planning.status import spare_counts, status_of, with_status
+from angarium_operator.planning.status import issued_status_of, spare_counts, status_of, with_status
 from angarium_operator.planning.verdicts import OURS, Verdict, no, ready, yes
 
 ACCEPTED = yes("Accepted", "the spec can be used")
@@ -33,6 +34,8 @@ def plan(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
     resource = snapshot.objects.get(key)
     if resource is None or resource.metadata.deletion_timestamp is not None:
         return Plan(withdraw=snapshot.stored and key in snapshot.published)
+    if isinstance(resource, Provider):
+        return plan_provider(snapshot, key, resource, now)
     resolved = resolve(snapshot, key, resource)
     accepted = _accepted(snapshot, resource)
     keys = issue(snapshot, key, resource, resolved, accepted, now)
@@ -112,7 +115,7 @@ def _status(
 def _fields(key: Key, resource: Resource, keys: Keys) -> dict[str, Any]:
     """What the status of each kind has, as model fields."""
     prefix, id_field = ID_FIELDS[key.kind]
-    answered = status_of(resource).last_rotation_request if keys.answered is None else keys.answered
+    answered = issued_status_of(resource).last_rotation_request if keys.answered is None else keys.answered
     return {
         id_field: resource_id(prefix, resource.metadata.uid),
         "credentials": keys.credentials,

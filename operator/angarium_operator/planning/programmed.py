@@ -22,7 +22,7 @@ def judge(
     if not snapshot.stored:
         return Verdict("True", "Programmed", before.message) if was and before else no(PENDING, "waits for Redis")
     if record is None:
-        return no(PENDING, "waits for Accepted, ResolvedRefs and CredentialsReady")
+        return no(PENDING, "waits for the other conditions")
     if published is None or (not settled and spec_of(record) != spec_of(published.record)):
         return no(PENDING, WAITING)
     if pod := plane.rejected.get(str(key)):

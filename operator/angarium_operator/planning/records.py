@@ -1,12 +1,13 @@
 """The config records of objects: what the data plane needs to know, and nothing else."""
 
 import hashlib
+from collections.abc import Mapping
 
 import orjson
 
 from angarium.identifiers import resource_id
-from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
-from angarium.resources import Callback, Organization, Product
+from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium.resources import Callback, Organization, Product, Provider
 from angarium.sealing import SealError
 from angarium_operator.planning.references import Resolved
 from angarium_operator.planning.snapshot import Policy
@@ -86,6 +87,31 @@ def callback_record(
     )
 
 
+def provider_record(provider: Provider, product: Product, sealed: str) -> ProviderRecord:
+    """Of a Provider. What it leaves open follows its product."""
+    meta, spec, theirs = provider.metadata, provider.spec, product.spec.delivery
+    schedule = spec.retry.schedule if spec.retry.schedule is not None else theirs.retry.schedule
+    rate = spec.rate_limit
+    return ProviderRecord(
+        namespace=meta.namespace,
+        name=meta.name,
+        generation=meta.generation,
+        id=resource_id("prv", meta.uid),
+        product_id=resource_id("prd", product.metadata.uid),
+        type=spec.type,
+        channels=spec.channels,
+        settings=spec.block.model_dump(mode="json", by_alias=True, exclude_none=True),
+        sealed_credentials=sealed,
+        priority=spec.priority,
+        timeout_s=(spec.timeout or theirs.timeout).total_seconds(),
+        retry_schedule_s=None if schedule is None else tuple(wait.total_seconds() for wait in schedule),
+        max_in_flight=spec.max_in_flight or theirs.max_in_flight,
+        rate_requests=rate.requests if rate else None,
+        rate_period_s=rate.period.total_seconds() if rate else 1.0,
+        suspended=spec.suspend,
+    )
+
+
 def callback_url(callback: Callback) -> str:
     """Where its requests go."""
     if callback.spec.service_ref is not None:
@@ -100,13 +126,23 @@ def endpoint_token(callback: Callback) -> str:
 
 
 def sealed_keys(policy: Policy, keys: tuple[str, ...], before: str) -> str:
-    """The sealed keys: the very text that is published, as long as it says the same and the current key sealed it."""
+    """Signing keys, the current one first."""
+    return _sealed(policy, orjson.dumps(keys), before)
+
+
+def sealed_credentials(policy: Policy, credentials: Mapping[str, str], before: str) -> str:
+    """What a provider's Secret holds, by its keys."""
+    return _sealed(policy, orjson.dumps(credentials, option=orjson.OPT_SORT_KEYS), before)
+
+
+def _sealed(policy: Policy, plain: bytes, before: str) -> str:
+    """Sealed: the very text that is published, as long as it says the same and the current key sealed it."""
     try:
-        if before and tuple(orjson.loads(policy.resealer.open(before))) == keys:
+        if before and policy.resealer.open(before) == plain:
             return before
     except SealError:
         pass  # sealed with a former key: seal it anew
-    return policy.sealer.seal(orjson.dumps(keys))
+    return policy.sealer.seal(plain)
 
 
 def opened_keys(policy: Policy, sealed: str) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from angarium.queue.census import CallbackHealth
 from angarium.records import Record
-from angarium.resources import Callback, ObjectMeta, Organization, Product, Resource, Status
+from angarium.resources import Callback, ObjectMeta, Organization, Product, Provider, Report, Resource
 from angarium.sealing import Sealer
 from angarium_operator.planning.dataplane import DataPlane
+from angarium_operator.planning.probes import Finding
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # a label that each namespace bears
 API_KEY_SUFFIX, SIGNING_SUFFIX = "-angarium", "-signing"
@@ -24,7 +25,7 @@ API_KEY_SUFFIX, SIGNING_SUFFIX = "-angarium", "-signing"
 class Key(NamedTuple):
     """Names an object; as text it is the key of its record: `callback/shop/warehouse`."""
 
-    kind: str  # product, organization or callback
+    kind: str  # product, organization, callback or provider
     namespace: str
     name: str
 
@@ -68,7 +69,7 @@ class Broken:
     """An object that is stored but can't be read, by a rule that is younger than it; `problem` in words."""
 
     metadata: ObjectMeta
-    status: Status
+    status: Report
     problem: str
 
 
@@ -92,8 +93,8 @@ class Published:
 
 
 def spec_of(record: Record) -> Record:
-    """A record without what the operator adds of itself: keys, and whether the endpoint is gone."""
-    ours = {"keys": (), "sealed_signing_keys": "", "endpoint": "", "disabled": ""}
+    """A record without what the operator adds of itself: keys, credentials, and whether the endpoint is gone."""
+    ours = {"keys": (), "sealed_signing_keys": "", "sealed_credentials": "", "endpoint": "", "disabled": ""}
     return record.model_copy(update={name: value for name, value in ours.items() if name in type(record).model_fields})
 
 
@@ -119,6 +120,9 @@ class Snapshot:
     broken: dict[Key, Broken] = field(default_factory=dict)
     secrets: dict[SecretName, ManagedSecret] = field(default_factory=dict)
     foreign: set[SecretName] = field(default_factory=set)  # found where ours should be, and not ours
+    referred: dict[SecretName, Mapping[str, str] | None] = field(default_factory=dict, repr=False)
+    """People's Secrets that providers refer to, as last read; None: there is none. What isn't here must be read."""
+    findings: dict[Key, Finding] = field(default_factory=dict)  # what providers' accounts answered last
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
     published: dict[Key, Published] = field(default_factory=dict)
     stored: bool = True
@@ -128,6 +132,7 @@ class Snapshot:
     counted: dict[Key, datetime] = field(default_factory=dict)  # when counts were last written into the status
     _dependants: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _secret_users: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    _secret_readers: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
 
     def put(self, resource: Resource) -> set[Key]:
         """Take in an object, new or changed."""
@@ -151,6 +156,7 @@ class Snapshot:
         self.broken.pop(key, None)
         self.counted.pop(key, None)
         self.pending.pop(key, None)
+        self.findings.pop(key, None)
         if (before := self.objects.pop(key, None)) is not None:
             self._unlink(key, before)
         return {key} | around
@@ -166,6 +172,30 @@ class Snapshot:
         """Forget a Secret."""
         self.secrets.pop(name, None)
         return set(self._secret_users.get(name, ()))
+
+    def put_referred(self, name: SecretName, data: Mapping[str, str] | None) -> set[Key]:
+        """Take in a Secret that was read for whoever refers to it, or that there is none."""
+        readers = self.secret_readers(name)
+        if readers:  # else nobody wants it any more
+            self.referred[name] = data
+        return readers
+
+    def doubt_referred(self, *names: SecretName) -> set[Key]:
+        """Secrets may be other ones now: who refers to them must have them read."""
+        for name in names:
+            self.referred.pop(name, None)
+        return {key for name in names for key in self.secret_readers(name)}
+
+    def referred_secrets(self) -> tuple[SecretName, ...]:
+        """All that somebody refers to."""
+        return tuple(self._secret_readers)
+
+    def put_finding(self, key: Key, finding: Finding) -> set[Key]:
+        """Take in what an account answered."""
+        if key not in self.objects:
+            return set()
+        self.findings[key] = finding
+        return {key}
 
     def put_namespace(self, name: str, labels: Mapping[str, str]) -> set[Key]:
         """Take in a namespace's labels; those of its objects that refer to another namespace are concerned."""
@@ -187,6 +217,10 @@ class Snapshot:
         """The objects that want to write this Secret."""
         return set(self._secret_users.get(name, ()))
 
+    def secret_readers(self, name: SecretName) -> set[Key]:
+        """The objects that refer to this Secret, which is somebody else's."""
+        return set(self._secret_readers.get(name, ()))
+
     def _around(self, key: Key) -> set[Key]:
         """Who depends on an object, directly or through an organization."""
         direct = set(self._dependants.get(key, ()))
@@ -198,12 +232,21 @@ class Snapshot:
     def _link(self, key: Key, resource: Resource) -> None:
         for target in references(key, resource):
             self._dependants[target].add(key)
-        self._secret_users[secret_name(resource)].add(key)
+        if isinstance(resource, Provider):
+            if name := referred_secret(resource):
+                self._secret_readers[name].add(key)
+        else:
+            self._secret_users[secret_name(resource)].add(key)
 
     def _unlink(self, key: Key, resource: Resource) -> None:
         for target in references(key, resource):
             _discard(self._dependants, target, key)
-        _discard(self._secret_users, secret_name(resource), key)
+        if not isinstance(resource, Provider):
+            _discard(self._secret_users, secret_name(resource), key)
+        elif name := referred_secret(resource):
+            _discard(self._secret_readers, name, key)
+            if name not in self._secret_readers:
+                self.referred.pop(name, None)
 
 
 def _discard(
@@ -218,7 +261,7 @@ def _discard(
 def references(key: Key, resource: Resource) -> tuple[Key, ...]:
     """What an object refers to."""
     match resource:
-        case Organization(spec=spec):
+        case Organization(spec=spec) | Provider(spec=spec):
             return (Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name),)
         case Callback(spec=spec) if spec.product_ref is not None:
             return (Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name),)
@@ -226,6 +269,12 @@ def references(key: Key, resource: Resource) -> tuple[Key, ...]:
             return (Key("organization", key.namespace, spec.organization_ref.name),)
         case _:
             return ()
+
+
+def referred_secret(provider: Provider) -> SecretName | None:
+    """The Secret that a provider's credentials come from."""
+    reference = provider.spec.secret_ref
+    return SecretName(provider.metadata.namespace, reference.name) if reference else None
 
 
 def secret_name(resource: Resource) -> SecretName:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from angarium.resources import Callback, Resource, Status
+from angarium.resources import Callback, Report, Resource, Status
 from angarium_operator.planning.actions import Plan
 from angarium_operator.planning.snapshot import Key, Snapshot
 from angarium_operator.planning.transitions import transitions
@@ -14,16 +14,24 @@ from angarium_operator.planning.verdicts import OURS, Verdict, conditions
 COUNTS = {"backlog": "backlog", "last_delivered_time": "lastDeliveredTime", "last_failure": "lastFailure"}
 
 
-def status_of(resource: Resource) -> Status:
+def status_of(resource: Resource) -> Report:
     """The status of any kind."""
     status = getattr(resource, "status", None)
-    if not isinstance(status, Status):
+    if not isinstance(status, Report):
         raise TypeError(f"{type(resource).__name__} has no status")
     return status
 
 
+def issued_status_of(resource: Resource) -> Status:
+    """The status of a kind that keys are made for."""
+    status = status_of(resource)
+    if not isinstance(status, Status):
+        raise TypeError(f"no keys are made for a {type(resource).__name__}")
+    return status
+
+
 def with_status(
-    before: Status, fields: Mapping[str, Any], verdicts: Mapping[str, Verdict], generation: int, now: datetime
+    before: Report, fields: Mapping[str, Any], verdicts: Mapping[str, Verdict], generation: int, now: datetime
 ) -> Plan:
     """The status to write if it differs, and what to say of it."""
     after_conditions = conditions(before.conditions, verdicts, generation, now)
@@ -41,11 +49,11 @@ def with_status(
     )
 
 
-def _ordered(status: Status) -> dict[str, Any]:
+def _ordered(status: Report) -> dict[str, Any]:
     return status.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _json(status: Status) -> dict[str, Any]:
+def _json(status: Report) -> dict[str, Any]:
     """For comparing: conditions and credentials by name, and only our conditions."""
     found = _ordered(status)
     found["conditions"] = {c["type"]: c for c in found.get("conditions", ()) if c["type"] in OURS}

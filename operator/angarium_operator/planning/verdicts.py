@@ -8,7 +8,7 @@ from angarium.resources import Condition
 
 Truth = Literal["True", "False", "Unknown"]
 FEEDS_READY = ("Accepted", "ResolvedRefs", "CredentialsReady", "Programmed")
-OURS = frozenset({*FEEDS_READY, "Ready", "EndpointHealthy"})
+OURS = frozenset({*FEEDS_READY, "Ready", "EndpointHealthy", "Authenticated"})
 PENDING = "Pending"
 
 

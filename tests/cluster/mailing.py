@@ -1,0 +1,69 @@
+"""A real SMTP server that knows one account, with TLS of an authority of its own."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trustme
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+LOCAL = "127.0.0.1"
+
+
+@dataclass
+class Account:
+    """Who may log in, and how often somebody has tried."""
+
+    username: str = "shop"
+    password: str = "s3cret-of-the-shop"
+    logins: list[bool] = field(default_factory=list)
+
+    def check(self, server: Any, session: Session, envelope: Envelope, mechanism: str, said: Any) -> AuthResult:
+        """For aiosmtpd."""
+        given = (said.login, said.password) if isinstance(said, LoginPassword) else (b"", b"")
+        good = given == (self.username.encode(), self.password.encode())
+        self.logins.append(good)
+        return AuthResult(success=good, handled=False)
+
+
+@dataclass(frozen=True)
+class MailServer:
+    """Where it listens; `ca` in PEM."""
+
+    port: int
+    ca: str
+    account: Account
+
+    def spec(self, **smtp: Any) -> dict[str, Any]:
+        """Of a Provider that goes there."""
+        block = {"host": LOCAL, "port": self.port, "from": "Shop <no-reply@example.com>", "caBundleKey": "ca.crt"}
+        return {"productRef": {"name": "shop"}, "secretRef": {"name": "mail"}, "smtp": block | smtp}
+
+    def secret(self, **changes: str) -> dict[str, str]:
+        """What the Secret must hold."""
+        return {"username": self.account.username, "password": self.account.password, "ca.crt": self.ca} | changes
+
+
+@asynccontextmanager
+async def mail_server() -> AsyncIterator[MailServer]:
+    """It offers a login only after STARTTLS."""
+    authority, account, loop = trustme.CA(), Account(), asyncio.get_running_loop()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(LOCAL).configure_cert(context)
+
+    def serve() -> SMTP:
+        return SMTP(
+            object(),
+            hostname=LOCAL,
+            tls_context=context,
+            require_starttls=True,
+            authenticator=account.check,
+            auth_required=True,
+            loop=loop,
+        )
+
+    async with await loop.create_server(serve, LOCAL, 0) as server:
+        yield MailServer(server.sockets[0].getsockname()[1], authority.cert_pem.bytes().decode(), account)
