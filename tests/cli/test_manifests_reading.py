@@ -74,12 +74,28 @@ def test_lists_namespaces_secrets_and_others(tmp_path: Path) -> None:
     (tmp_path / "b.yml").write_text(
         "kind: Namespace\napiVersion: v1\nmetadata: {name: shop, labels: {team: a}}\n"
         "---\nkind: Secret\napiVersion: v1\nmetadata: {name: s, namespace: shop}\n"
+        "data: {a: YQ==, b: YQ==}\nstringData: {b: c}\n"
         "---\nkind: Service\napiVersion: v1\n---\n"
     )
     items = "".join("  " + line for line in product().removeprefix("---\n").splitlines(keepends=True))
     reading = read(tmp_path, "apiVersion: v1\nkind: List\nitems:\n- " + items[2:])
     assert list(reading.manifests) == [Key("product", "shop", "shop")]
     assert reading.namespaces["shop"]["team"] == "a"
-    assert reading.secrets == {("shop", "s")}
-    assert reading.skipped == [f"Service at {tmp_path}/b.yml:9"]
+    assert reading.secrets == {("shop", "s"): {"a": "a", "b": "c"}}
+    assert reading.skipped == [f"Service at {tmp_path}/b.yml:11"]
     assert not reading.problems
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("data:\n  password: not base64\n", "5: data.password: must be base64; plain text belongs into stringData"),
+        ("stringData:\n  port: 25\n", "5: stringData.port: must be text: put it in quotes"),
+    ],
+)
+def test_a_secret_that_kubectl_would_refuse_is_named_without_its_content(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    reading = read(tmp_path, "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n" + content)
+    assert [str(each) for each in reading.problems] == [f"{tmp_path}/a.yaml:{problem}"]
+    assert not reading.manifests

@@ -36,6 +36,12 @@ def test_what_is_no_longer_wanted_goes_and_what_a_person_added_stays(tmp_path: P
 def test_a_folder_that_a_person_made_is_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     files = SecretFiles(tmp_path)
-    assert files.read().foreign == set()
+    assert files.read().foreign == {}
     (tmp_path / "keys/key").write_text("x")
-    assert files.read().foreign == {"keys"}
+    assert files.read().foreign == {"keys": {"key": "x"}}
+    assert files.read().given(SecretName("a", "keys")) == {"key": "x"}
+    (tmp_path / "keys.a").mkdir()
+    (tmp_path / "keys.a/key").write_text("of a\n")
+    assert files.read().given(SecretName("a", "keys")) == {"key": "of a"}
+    assert files.read().given(SecretName("b", "keys")) == {"key": "x"}
+    assert files.read().given(SecretName("b", "others")) is None

@@ -8,7 +8,7 @@ from tests.cluster.api import Api, Object
 from tests.cluster.conftest import Kubectl
 from tests.contract.refusals import MINIMAL, manifest
 
-from angarium.resources import KINDS, Callback, CallbackStatus, Condition
+from angarium.resources import Callback, CallbackStatus, Condition
 
 ACME = {"productRef": None, "organizationRef": {"name": "acme"}}
 STATUS: dict[str, Object] = {

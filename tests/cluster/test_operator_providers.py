@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import orjson
 import pytest
-from tests.cluster.mailing import MailServer, mail_server
 from tests.cluster.operating import Stage, applied, condition
+from tests.mailing import MailServer, mail_server
 
 from angarium.config import ConfigTail
 from angarium.records import ProviderRecord

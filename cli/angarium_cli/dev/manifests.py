@@ -3,7 +3,9 @@
 Documents of other kinds are left to kubectl. What is read is checked by the models that the CRDs are made from.
 """
 
-from collections.abc import Iterator
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,18 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from angarium.resources import API_VERSION, GROUP, KINDS, Callback, Organization, Product
+from angarium.resources import API_VERSION, GROUP, KINDS, Callback, Organization, Product, Provider
 from angarium_cli.dev.loader import ManifestLoader
 from angarium_operator.planning import Key
-from angarium_operator.planning.snapshot import NAMESPACE_NAME
+from angarium_operator.planning.snapshot import NAMESPACE_NAME, SecretName
 
 SUFFIXES = (".yaml", ".yml", ".json")
-MODELS: dict[str, type[Product] | type[Organization] | type[Callback]] = {kind.__name__: kind for kind in KINDS}
+MODELS: dict[str, type[Product] | type[Organization] | type[Callback] | type[Provider]] = {
+    kind.__name__: kind for kind in KINDS
+}
 WORDS = {"missing": "must be set", "extra_forbidden": "there is no such field"}
 
-Object = Product | Organization | Callback
+Object = Product | Organization | Callback | Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Reading:
     problems: list[Problem] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     namespaces: dict[str, dict[str, str]] = field(default_factory=dict)  # labels by name
-    secrets: set[tuple[str, str]] = field(default_factory=set)  # namespace and name of Secrets that aren't ours
+    secrets: dict[SecretName, Mapping[str, str]] = field(default_factory=dict, repr=False)  # that aren't ours
 
 
 def read_folder(folder: Path) -> Reading:
@@ -111,7 +115,7 @@ def _take(value: Any, node: yaml.Node, file: Path, reading: Reading) -> None:
         return
     api_version, kind = str(value.get("apiVersion", "")), value["kind"]
     if api_version.partition("/")[0] != GROUP:
-        _look_at(value, kind, place, reading)
+        _look_at(value, kind, node, place, reading)
         return
     if api_version != API_VERSION or kind not in MODELS:
         known = ", ".join(MODELS)
@@ -129,8 +133,8 @@ def _take(value: Any, node: yaml.Node, file: Path, reading: Reading) -> None:
     reading.manifests[key] = manifest
 
 
-def _look_at(value: dict[str, Any], kind: str, place: Place, reading: Reading) -> None:
-    """A document that is not ours: a Namespace's labels and a Secret's name matter, the rest is for kubectl alone."""
+def _look_at(value: dict[str, Any], kind: str, node: yaml.Node, place: Place, reading: Reading) -> None:
+    """A document that is not ours: a Namespace's labels and a Secret matter, the rest is for kubectl alone."""
     metadata = value.get("metadata") if isinstance(value.get("metadata"), dict) else {}
     name, namespace = str((metadata or {}).get("name", "")), str((metadata or {}).get("namespace", "default"))
     match kind:
@@ -138,9 +142,34 @@ def _look_at(value: dict[str, Any], kind: str, place: Place, reading: Reading) -
             labels = (metadata or {}).get("labels") or {}
             reading.namespaces[name] = {NAMESPACE_NAME: name} | {str(k): str(v) for k, v in labels.items()}
         case "Secret":
-            reading.secrets.add((namespace, name))
+            reading.secrets[SecretName(namespace, name)] = _secret(value, node, place.file, reading)
         case _:
             reading.skipped.append(f"{kind} at {place}")
+
+
+def _secret(value: dict[str, Any], node: yaml.Node, file: Path, reading: Reading) -> dict[str, str]:
+    """What a Secret holds, in the clear; what kubectl would refuse is named, without its value."""
+    held: dict[str, str] = {}
+    for part in ("data", "stringData"):  # the latter wins, as in the API server
+        content = value.get(part) or {}
+        for key, text in content.items() if isinstance(content, dict) else ():
+            try:
+                held[str(key)] = _text(text, encoded=part == "data")
+            except ValueError as error:
+                line, path = locate(node, (part, str(key)))
+                reading.problems.append(Problem(Place(file, line), path, str(error)))
+    return held
+
+
+def _text(value: Any, *, encoded: bool) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text: put it in quotes")  # noqa: TRY004 - told as the other mistake is
+    if not encoded:
+        return value
+    try:
+        return base64.b64decode("".join(value.splitlines()), validate=True).decode(errors="replace")
+    except binascii.Error:
+        raise ValueError("must be base64; plain text belongs into stringData") from None
 
 
 def _problem(node: yaml.Node, file: Path, error: Any) -> Problem:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from angarium.resources import Callback, Organization, Status
+from angarium.resources import Callback, Organization, Provider, Report
 from angarium_cli.dev.manifests import MODELS, Manifest, Object, Problem, Reading
 from angarium_cli.dev.state import write_private
 from angarium_cli.errors import Exit, Failure
@@ -108,7 +108,7 @@ class Objects:
 
 def _stored(key: Key, declared: Object, before: Object | None, now: datetime) -> Object:
     """The declared object with what a server adds to it."""
-    status: Status
+    status: Report
     if before is None:
         generation, created, status = 1, now.replace(microsecond=0), type(declared.status)()
     else:
@@ -133,6 +133,9 @@ def _moved(before: Object, after: Object) -> Iterator[tuple[str, str]]:
     if isinstance(before, Organization) and isinstance(after, Organization):  # noqa: SIM102 - as above
         if before.spec.product_ref != after.spec.product_ref:
             yield "spec.productRef", CANT_MOVE.format("an organization")
+    if isinstance(before, Provider) and isinstance(after, Provider):  # noqa: SIM102 - as above
+        if before.spec.product_ref != after.spec.product_ref:
+            yield "spec.productRef", CANT_MOVE.format("a provider")
     parent = "signing" if isinstance(before, Callback) else "credentials"
     chosen = _secret_name(before)
     if chosen is not None and chosen != _secret_name(after):
@@ -140,6 +143,9 @@ def _moved(before: Object, after: Object) -> Iterator[tuple[str, str]]:
 
 
 def _secret_name(resource: Object) -> str | None:
+    """The name that was chosen for a Secret of ours."""
+    if isinstance(resource, Provider):
+        return None
     if isinstance(resource, Callback):
         return resource.spec.signing.secret_name
     return resource.spec.credentials.secret_name

@@ -6,19 +6,22 @@ until nothing is due. Once a second it asks which config gateway and deliverer h
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from angarium.config import ConfigStore, RecordsLost, read_live
+from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.queue import Census, Queue
 from angarium.records import RECORD, Record
+from angarium.resources import Provider
 from angarium_cli.dev.localize import localized
 from angarium_cli.dev.manifests import Reading
 from angarium_cli.dev.objects import Changes, Objects
-from angarium_cli.dev.secrets import SecretFiles
-from angarium_operator.planning import Announcement, DataPlane, Key, Plan, Policy, Published, Snapshot, plan
+from angarium_cli.dev.secrets import Found, SecretFiles
+from angarium_operator.planning import Announcement, DataPlane, Finding, Key, Plan, Policy, Published, Snapshot, plan
 from angarium_operator.planning.snapshot import SecretName, secret_name
+from angarium_operator.probing import Prober
 
 INTERVAL = 1.0  # s between looks at the data plane
 HURRIED = 0.05  # s, while something waits for it
@@ -48,7 +51,9 @@ class Reconciler:
         self._look_again: dict[Key, datetime] = {}
         self._programmed: dict[Key, bool] = {}
         self._wake = asyncio.Event()
-        self._declared_secrets: set[SecretName] = set()
+        self._declared_secrets: dict[SecretName, Mapping[str, str]] = {}
+        egress = EgressPolicy(policy.allowed, policy.denied, allow_private=policy.allow_private)
+        self._prober = Prober(egress, self._found)
         for resource in objects.by_key.values():
             self.snapshot.put(localized(resource))
 
@@ -70,7 +75,8 @@ class Reconciler:
             self._due |= self.snapshot.put(localized(resource))
         for key in changes.removed:
             self._remove(key)
-        self.look_at_secrets({SecretName(*name) for name in reading.secrets})
+        kept = self._declared_secrets if changes.problems else {}
+        self.look_at_secrets({**kept, **reading.secrets})
         self._wake.set()
         return changes
 
@@ -80,7 +86,7 @@ class Reconciler:
         self._programmed.pop(key, None)
         self._look_again.pop(key, None)
 
-    def look_at_secrets(self, declared: set[SecretName] | None = None) -> None:
+    def look_at_secrets(self, declared: dict[SecretName, Mapping[str, str]] | None = None) -> None:
         """See whether somebody has changed or removed a file of ours; `declared` are Secrets for kubectl to apply."""
         found = self.secrets.read()
         for name in self.snapshot.secrets.keys() - found.managed.keys():
@@ -88,18 +94,38 @@ class Reconciler:
         for name, secret in found.managed.items():
             if secret != self.snapshot.secrets.get(name):
                 self._due |= self.snapshot.put_secret(secret)
-        wanted = {secret_name(resource) for resource in self.snapshot.objects.values()}
+        resources = [each for each in self.snapshot.objects.values() if not isinstance(each, Provider)]
+        wanted = {secret_name(resource) for resource in resources}
         folders = {name for name in wanted if name.name in found.foreign}
         if declared is not None:
             self._declared_secrets = declared
-        foreign = (folders | self._declared_secrets) - self.snapshot.secrets.keys()
+        foreign = (folders | self._declared_secrets.keys()) - self.snapshot.secrets.keys()
         for name in foreign ^ self.snapshot.foreign:
             self._due |= self.snapshot.secret_users(name)
         self.snapshot.foreign = foreign
+        self._look_at_referred(found)
+        self._wake.set()
+
+    def _look_at_referred(self, found: Found) -> None:
+        """The Secrets that providers refer to: declared in the folder, or made as a folder of files."""
+        referred = self.snapshot.referred
+        for name in self.snapshot.referred_secrets():
+            data = self._declared_secrets.get(name, found.given(name))
+            if name not in referred or referred[name] != data:
+                self._due |= self.snapshot.put_referred(name, data)
+
+    def _found(self, key: Key, finding: Finding) -> None:
+        self._due |= self.snapshot.put_finding(key, finding)
         self._wake.set()
 
     async def run(self) -> None:
         """Reconcile until cancelled; survives Redis being away."""
+        try:
+            await self._run()
+        finally:
+            await self._prober.close()
+
+    async def _run(self) -> None:
         while True:
             self._wake.clear()
             try:
@@ -172,6 +198,8 @@ class Reconciler:
             self._look_again.pop(key, None)
             return
         self._programmed[key] = done.programmed
+        if done.probe is not None:
+            self._prober.ask(key, done.probe)
         if done.pending:
             self.snapshot.pending[key] = done.pending
         else:

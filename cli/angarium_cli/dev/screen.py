@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from angarium.resources import Callback, Condition
+from angarium.resources import Callback, Condition, Provider
 from angarium_cli.dev.manifests import Object, Problem
 from angarium_operator.planning import Announcement, Key
 
@@ -25,9 +25,9 @@ def say(line: str = "") -> None:
     print(line, flush=True)
 
 
-def condition(resource: Object) -> Condition | None:
-    """Ready, as far as it is known."""
-    return next((each for each in resource.status.conditions if each.type == "Ready"), None)
+def condition(resource: Object, type_: str = "Ready") -> Condition | None:
+    """One of an object's conditions, as far as it is known."""
+    return next((each for each in resource.status.conditions if each.type == type_), None)
 
 
 def name_of(key: Key, *, several: bool) -> str:
@@ -35,7 +35,7 @@ def name_of(key: Key, *, several: bool) -> str:
     return f"{key.namespace}: {key.kind}/{key.name}" if several else f"{key.kind}/{key.name}"
 
 
-def object_line(name: str, resource: Object, secrets: Path) -> str:
+def object_line(name: str, resource: Object, secrets: Path | None) -> str:
     """`callback/warehouse      Ready   order.*  → http://127.0.0.1:8481/hooks`"""
     state = condition(resource)
     if state is None or state.status != "True":
@@ -44,7 +44,19 @@ def object_line(name: str, resource: Object, secrets: Path) -> str:
     if isinstance(resource, Callback):
         suspended = "   suspended" if resource.spec.suspend else ""
         return f"{INDENT}{name}   Ready   {', '.join(resource.spec.events)}  → {resource.status.url}{suspended}"
-    return f"{INDENT}{name}   Ready   key  {secrets / 'api-key'}"
+    if isinstance(resource, Provider):
+        suspended = "   suspended" if resource.spec.suspend else ""
+        carries = f"{', '.join(resource.status.channels)} by {resource.spec.type}"
+        return f"{INDENT}{name}   Ready   {carries}{suspended}{authenticated(resource)}"
+    return f"{INDENT}{name}   Ready" + (f"   key  {secrets / 'api-key'}" if secrets else "")
+
+
+def authenticated(provider: Provider) -> str:
+    """What its account said to the credentials, once it has."""
+    said = condition(provider, "Authenticated")
+    if said is None or said.reason == "Pending":
+        return ""
+    return f"   {said.reason}" if said.status == "True" else f"   {said.reason}: {said.message}"
 
 
 def health(resource: Object) -> str:

@@ -1,11 +1,13 @@
 """Secrets as files: `.angarium/secrets/<name>/<key>`, as a pod sees them that mounts one.
 
-Beside the keys stands `.secret.json`: whose it is. A folder without one was made by a person and is never touched.
+Beside the keys stands `.secret.json`: whose it is. A folder without one was made by a person and is never touched; a
+provider may refer to it.
 """
 
 import json
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,14 @@ ABOUT = ".secret.json"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The Secrets that are ours, and the names that somebody else's folders take."""
+    """The Secrets that are ours, and what is in somebody else's folders, by their names."""
 
     managed: dict[SecretName, ManagedSecret]
-    foreign: set[str]
+    foreign: dict[str, Mapping[str, str]] = field(repr=False)
+
+    def given(self, secret: SecretName) -> Mapping[str, str] | None:
+        """A Secret that a person made as a folder."""
+        return self.foreign.get(f"{secret.name}.{secret.namespace}", self.foreign.get(secret.name))
 
 
 class SecretFiles:
@@ -32,11 +38,12 @@ class SecretFiles:
 
     def read(self) -> Found:
         """All that is there."""
-        managed, foreign = {}, set()
+        managed: dict[SecretName, ManagedSecret] = {}
+        foreign: dict[str, Mapping[str, str]] = {}
         for folder in sorted(path for path in self.root.iterdir() if path.is_dir()):
             about = _about(folder)
             if about is None and any(folder.iterdir()):
-                foreign.add(folder.name)
+                foreign[folder.name] = _data(folder)
             elif about is not None:
                 secret = _managed(folder, about)
                 managed[SecretName(secret.namespace, secret.name)] = secret
@@ -84,19 +91,22 @@ def _about(folder: Path) -> dict[str, Any] | None:
     return about if isinstance(about, dict) else None
 
 
-def _managed(folder: Path, about: dict[str, Any]) -> ManagedSecret:
-    """Data without the line end that an editor may have added."""
-    data = {
+def _data(folder: Path) -> dict[str, str]:
+    """Without the line end that an editor may have added."""
+    return {
         path.name: path.read_text(encoding="utf-8", errors="replace").strip()
         for path in folder.iterdir()
         if path.is_file() and not path.name.startswith(".")
     }
+
+
+def _managed(folder: Path, about: dict[str, Any]) -> ManagedSecret:
     owner = about["owner"]
     return ManagedSecret(
         about["namespace"],
         about["name"],
         about["type"],
-        data,
+        _data(folder),
         about["labels"],
         owners=(owner["uid"],),
         owner_names=((owner["kind"], owner["name"]),),

@@ -11,7 +11,7 @@ from watchfiles import awatch
 from angarium import __version__
 from angarium.config import Applied, Presence
 from angarium.queue import Queue
-from angarium.resources import Callback, Product
+from angarium.resources import Callback, Product, Provider
 from angarium.sealing import Sealer
 from angarium.settings import RedisSettings
 from angarium_cli.dev import screen, valkey
@@ -148,7 +148,7 @@ class Dev:
             resource = self.objects.by_key[key]
             if self._passing(key) and not all_of_it:
                 continue
-            folder = self.secrets.folder(*secret_name(resource))
+            folder = None if isinstance(resource, Provider) else self.secrets.folder(*secret_name(resource))
             line = screen.object_line(names[key].ljust(width), resource, folder)
             known = (resource.metadata.generation, line)
             if self._told.get(key) != known:
@@ -179,7 +179,7 @@ async def serve(options: Options, over: asyncio.Event) -> None:
         await over.wait()
 
 
-ORDER = ("product", "organization", "callback")
+ORDER = ("product", "organization", "callback", "provider")
 
 
 def _storage(options: Options, state: StateFolder) -> AbstractAsyncContextManager[valkey.Storage]:
