@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -48,22 +49,27 @@ class MailServer:
 
 
 @asynccontextmanager
-async def mail_server() -> AsyncIterator[MailServer]:
-    """It offers a login only after STARTTLS."""
+async def mail_server(*, tls: str = "StartTLS") -> AsyncIterator[MailServer]:
+    """With StartTLS or Implicit, it offers a login only within TLS; with None, there is no TLS."""
     authority, account, loop = trustme.CA(), Account(), asyncio.get_running_loop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(LOCAL).configure_cert(context)
+    later = context if tls == "StartTLS" else None
 
     def serve() -> SMTP:
-        return SMTP(
-            object(),
-            hostname=LOCAL,
-            tls_context=context,
-            require_starttls=True,
-            authenticator=account.check,
-            auth_required=True,
-            loop=loop,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of logins in the clear, which it takes for one where TLS is implicit, too
+            return SMTP(
+                object(),
+                hostname=LOCAL,
+                tls_context=later,
+                require_starttls=later is not None,
+                auth_require_tls=later is not None,
+                authenticator=account.check,
+                auth_required=True,
+                loop=loop,
+            )
 
-    async with await loop.create_server(serve, LOCAL, 0) as server:
+    server = await loop.create_server(serve, LOCAL, 0, ssl=context if tls == "Implicit" else None)
+    async with server:
         yield MailServer(server.sockets[0].getsockname()[1], authority.cert_pem.bytes().decode(), account)

@@ -5,9 +5,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from angarium.resources import Callback, Organization, Product, Resource
+from angarium.resources import Callback, Organization, Product, Provider, Resource
 from angarium.sealing import Sealer, generate_seal_key
-from angarium_operator.planning import DataPlane, Key, ManagedSecret, Plan, Policy, Published, Snapshot, plan
+from angarium_operator.planning import (
+    DataPlane,
+    Finding,
+    Key,
+    ManagedSecret,
+    Plan,
+    Policy,
+    Probe,
+    Published,
+    Snapshot,
+    plan,
+)
+from angarium_operator.planning.snapshot import SecretName
+from angarium_operator.planning.verdicts import Verdict
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 SEAL_KEY = generate_seal_key()
@@ -37,6 +50,13 @@ def callback(name: str = "warehouse", spec: Manifest | None = None, **meta: Any)
     return Callback.model_validate({"metadata": metadata(name, **meta), "spec": given | (spec or {})})
 
 
+def provider(name: str = "mail", spec: Manifest | None = None, **meta: Any) -> Provider:
+    """A Provider of the shop, with its Secret "mail"; a block in `spec` takes the place of smtp."""
+    smtp = {"host": "smtp.example.com", "from": "Shop <no-reply@example.com>"}
+    given: Manifest = {"productRef": {"name": "shop"}, "secretRef": {"name": "mail"}, "smtp": smtp}
+    return Provider.model_validate({"metadata": metadata(name, **meta), "spec": given | (spec or {})})
+
+
 class World:
     """A snapshot, and a clock; `settle` carries plans out as the operator would."""
 
@@ -46,6 +66,8 @@ class World:
         self.snapshot.plane = DataPlane({"gateway": EVERYBODY, "deliverer": EVERYBODY})
         self.now = NOW
         self.revision = 0
+        self.people: dict[str, Mapping[str, str]] = {}  # Secrets that are not ours
+        self.probed: list[Probe] = []
         for resource in resources:
             self.snapshot.put(resource)
 
@@ -61,12 +83,16 @@ class World:
             for key, planned in plans.items():
                 said += [each.reason for each in planned.announcements]
                 self.carry_out(key, planned)
-            if all(planned.empty for planned in plans.values()):
+            if all(planned.empty and not planned.read for planned in plans.values()):
                 return said
         raise AssertionError(f"it never settles: {said}")
 
     def carry_out(self, key: Key, planned: Plan) -> None:
         """Write what the plan asks for into the snapshot."""
+        if planned.read:
+            self.snapshot.put_referred(SecretName(key.namespace, planned.read), self.people.get(planned.read))
+        if planned.probe is not None:
+            self.probed.append(planned.probe)
         self.snapshot.pending.pop(key, None)
         if planned.pending:
             self.snapshot.pending[key] = planned.pending
@@ -89,6 +115,16 @@ class World:
         labels = {"app.kubernetes.io/managed-by": "angarium"}
         owners = (owner,) if owner else ()
         self.snapshot.put_secret(ManagedSecret("shop", name, type_, data, labels, owners, **more))
+
+    def give(self, name: str = "mail", **data: str) -> None:
+        """A Secret of a person's; `account_sid` stands for account-sid."""
+        self.people[name] = {key.replace("_", "-"): value for key, value in data.items()}
+        self.snapshot.doubt_referred(SecretName("shop", name))
+
+    def answer(self, name: str, verdict: Verdict, **again: float) -> None:
+        """To the last probe: asked again after a time, or ten minutes."""
+        finding = Finding(self.probed[-1].token, verdict, self.now + timedelta(**again or {"minutes": 10}))
+        self.snapshot.put_finding(Key("provider", "shop", name), finding)
 
     def secret(self, name: str) -> Mapping[str, str]:
         """What a Secret holds."""

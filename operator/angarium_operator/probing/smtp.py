@@ -2,13 +2,16 @@
 
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
+    SMTPConnectError,
     SMTPException,
     SMTPNotSupported,
     SMTPResponseException,
+    SMTPServerDisconnected,
     SMTPTimeoutError,
 )
 
@@ -25,9 +28,10 @@ async def probe_smtp(probe: Probe, egress: EgressPolicy, seconds: float) -> Verd
     """Raises AddressRefused, OSError, TimeoutError."""
     settings, held = probe.settings, probe.credentials
     host, tls = settings["host"], settings["tls"]
+    connection = await dial(egress, host, settings["port"])
     client = SMTP(
         hostname=host,
-        sock=await dial(egress, host, settings["port"]),
+        sock=connection,
         use_tls=tls == "Implicit",
         start_tls=tls == "StartTLS",
         tls_context=trust(held.get(settings.get("caBundleKey", ""))) if tls != "None" else None,
@@ -37,11 +41,19 @@ async def probe_smtp(probe: Probe, egress: EgressPolicy, seconds: float) -> Verd
     )
     try:
         await client.connect()
+        await _leave(client)
     except (SMTPException, ssl.SSLError) as error:
         return _judge(error, tls, settings["port"])
     finally:
         client.close()
+        connection.close()  # which a client that was given up leaves open
     return taken(f"{host} took the login") if "username" in held else taken(f"{host} answers; no login is configured")
+
+
+async def _leave(client: SMTP) -> None:
+    """Politely; whatever the server says to that, it took the login."""
+    with suppress(SMTPException):
+        await client.quit()
 
 
 def _judge(error: Exception, tls: str, port: int) -> Verdict:
@@ -57,6 +69,10 @@ def _judge(error: Exception, tls: str, port: int) -> Verdict:
             return unreachable(f"the server accepts connections but says nothing in time{_hint(tls, port)}")
         case SMTPResponseException(code=code, message=message):
             return unavailable(f"{code} {message}")
+        case SMTPConnectError() | SMTPServerDisconnected():
+            return unreachable(f"the server accepts connections and closes them{_hint(tls, port)}")
+        case SMTPException() if "AUTH" in str(error):
+            return no("NotSupported", "the server offers no login that we know")
         case SMTPException() if "STARTTLS" in str(error):
             return no("NotSupported", f"the server does not offer STARTTLS{_hint(tls, port)}")
         case _:
