@@ -54,12 +54,13 @@ async def mail_server(*, tls: str = "StartTLS") -> AsyncIterator[MailServer]:
     authority, account, loop = trustme.CA(), Account(), asyncio.get_running_loop()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(LOCAL).configure_cert(context)
+    sessions: list[SMTP] = []
     later = context if tls == "StartTLS" else None
 
     def serve() -> SMTP:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of logins in the clear, which it takes for one where TLS is implicit, too
-            return SMTP(
+            session = SMTP(
                 object(),
                 hostname=LOCAL,
                 tls_context=later,
@@ -69,7 +70,12 @@ async def mail_server(*, tls: str = "StartTLS") -> AsyncIterator[MailServer]:
                 auth_required=True,
                 loop=loop,
             )
+        sessions.append(session)
+        return session
 
     server = await loop.create_server(serve, LOCAL, 0, ssl=context if tls == "Implicit" else None)
     async with server:
         yield MailServer(server.sockets[0].getsockname()[1], authority.cert_pem.bytes().decode(), account)
+    if handled := [each._handler_coroutine for each in sessions if each._handler_coroutine is not None]:
+        await asyncio.wait(handled, timeout=10)
+    await asyncio.sleep(0.01)  # aiosmtpd tells nobody when a connection's transport has ended
