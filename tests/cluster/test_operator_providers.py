@@ -1,10 +1,17 @@
 """Providers from YAML to the record that deliverers get: their Secret is read, watched, and tried on a real server."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
-from tests.cluster.operating import Stage, applied, condition
+from tests.cluster.conftest import Kubectl
+from tests.cluster.kubeconfig import read_kubeconfig, write_kubeconfig
+from tests.cluster.operating import PATIENCE, Stage, applied, condition
+from tests.cluster.proxy import Proxy
+from tests.listening import listening
 from tests.mailing import MailServer, mail_server
 
 from angarium.config import ConfigTail
@@ -19,6 +26,15 @@ async def mail() -> AsyncIterator[MailServer]:
     """A mail server."""
     async with mail_server() as server:
         yield server
+
+
+@pytest.fixture
+async def proxy(stage: Stage) -> AsyncIterator[Proxy]:
+    """Before the server; the stage's operator goes through it."""
+    async with Proxy(stage.api.access) as proxy:
+        access = replace(read_kubeconfig(stage.kubeconfig), server=proxy.url, authority="")
+        write_kubeconfig(stage.kubeconfig, access)
+        yield proxy
 
 
 def record(stage: Stage, tail: ConfigTail) -> ProviderRecord | None:
@@ -39,6 +55,18 @@ def password(stage: Stage, tail: ConfigTail) -> str | None:
 async def give_secret(stage: Stage, **data: str) -> None:
     """Create the Secret as a person does."""
     await stage.api.create(stage.named("Secret", "mail") | {"stringData": data})
+
+
+async def metadata_watched(proxy: Proxy) -> None:
+    """Once the watch of all Secrets' metadata is open."""
+    async with asyncio.timeout(PATIENCE):
+        while not any("watch=true" in path and "labelSelector" not in path for path in secrets_asked(proxy)):
+            await asyncio.sleep(0.05)
+
+
+def secrets_asked(proxy: Proxy) -> list[str]:
+    """Lists and watches of Secrets."""
+    return [path for method, path in proxy.requests if method == "GET" and "/secrets?" in path]
 
 
 async def test_a_provider_with_its_secret_is_ready_and_authenticated(stage: Stage, mail: MailServer) -> None:
@@ -157,3 +185,94 @@ async def test_what_the_status_says_holds_over_a_restart(stage: Stage, mail: Mai
             await stage.ready("Product", "marker")
             after = await stage.api.get(stage.named("Provider", "mail"))
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+async def test_of_other_secrets_only_the_metadata_is_watched(stage: Stage, proxy: Proxy, mail: MailServer) -> None:
+    async with stage.data_plane() as deliverer, stage.operator(egress_allowed_cidrs=LOOPBACK):
+        await stage.product()
+        await give_secret(stage, **mail.secret())
+        await stage.create("Provider", "mail", mail.spec())
+        await stage.ready("Provider", "mail")
+        await metadata_watched(proxy)
+        for number in range(20):
+            await stage.api.create(stage.named("Secret", f"other-{number}") | {"stringData": {"mine": "alone"}})
+        change = {"stringData": {"password": "another"}}
+        await stage.api.patch(stage.named("Secret", "mail"), change)
+        await applied(deliverer, lambda tail: password(stage, tail) == "another")
+    read = [path for method, path in proxy.requests if method == "GET" and "/secrets/" in path]
+    assert {path.rpartition("/")[2] for path in read} <= {"mail", "shop-angarium"}
+    lists = [path for path in secrets_asked(proxy) if "watch" not in path]
+    assert all("labelSelector" in path or "limit=1" in path for path in lists)
+
+
+async def test_without_providers_no_secret_is_watched_but_ours(stage: Stage, proxy: Proxy) -> None:
+    async with stage.data_plane(), stage.operator():
+        await stage.product()
+        await stage.ready("Product", "shop")
+    watches = [path for path in secrets_asked(proxy) if "watch=true" in path]
+    assert watches
+    assert all("labelSelector" in path for path in watches)
+
+
+@pytest.mark.parametrize("how", ["cut", "silence", "expire"])
+async def test_a_secret_that_changes_while_the_watch_is_broken_is_found(
+    stage: Stage, proxy: Proxy, mail: MailServer, how: str
+) -> None:
+    idle = 1 if how == "silence" else 60  # s: only silence is noticed by itself
+    async with stage.data_plane() as deliverer, stage.operator(egress_allowed_cidrs=LOOPBACK, watch_idle_seconds=idle):
+        await stage.product()
+        await give_secret(stage, **mail.secret())
+        await stage.create("Provider", "mail", mail.spec())
+        await stage.ready("Provider", "mail")
+        await metadata_watched(proxy)
+        proxy.cut("/secrets$") if how == "cut" else proxy.silence("/secrets$")
+        change = {"stringData": {"password": "another"}}
+        await stage.api.patch(stage.named("Secret", "mail"), change)
+        if how == "expire":
+            await proxy.expire("/secrets$")
+        await applied(deliverer, lambda tail: password(stage, tail) == "another")
+
+
+async def test_a_secret_that_may_not_be_read_at_first_is_read_later(
+    stage: Stage, proxy: Proxy, mail: MailServer
+) -> None:
+    fault = proxy.answer("GET", "/secrets/mail$", 403, times=2)
+    async with stage.data_plane(), stage.operator(egress_allowed_cidrs=LOOPBACK):
+        await stage.product()
+        await give_secret(stage, **mail.secret())
+        await stage.create("Provider", "mail", mail.spec())
+        await stage.ready("Provider", "mail")
+    assert fault.met == 2
+
+
+async def test_who_never_answers_holds_nobody_up(stage: Stage) -> None:
+    async def never(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    smtp: dict[str, Any] = {"host": "127.0.0.1", "from": "no-reply@example.com", "tls": "None"}
+    async with (
+        listening(never) as port,
+        stage.data_plane(),
+        stage.operator(egress_allowed_cidrs=LOOPBACK, reconcilers=1),
+    ):
+        smtp["port"] = port
+        await stage.product()
+        for number in range(5):
+            await stage.create("Provider", f"mail-{number}", {"productRef": {"name": "shop"}, "smtp": smtp})
+        for number in range(5):
+            found = await stage.ready("Provider", f"mail-{number}")
+            assert condition(found, "Authenticated")["reason"] == "Pending"
+        await stage.callback()
+        await stage.ready("Callback", "warehouse")
+
+
+async def test_what_kubectl_shows_of_providers(stage: Stage, mail: MailServer, kubectl: Kubectl) -> None:
+    async with stage.data_plane(), stage.operator(egress_allowed_cidrs=LOOPBACK):
+        await stage.product()
+        await give_secret(stage, **mail.secret())
+        await stage.create("Provider", "mail", mail.spec())
+        await stage.ready("Provider", "mail")
+        kubectl("wait", "--for=condition=Authenticated", "provider/mail", "-n", stage.namespace, "--timeout=20s")
+        shown = kubectl("get", "prov", "-n", stage.namespace).splitlines()
+    assert shown[0].split() == ["NAME", "READY", "TYPE", "CHANNELS", "PRODUCT", "AUTHENTICATED", "AGE"]
+    assert shown[1].split()[:6] == ["mail", "True", "smtp", '["email"]', "shop", "True"]

@@ -4,8 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.listening import listening
 from tests.mailing import LOCAL, MailServer, mail_server
-from tests.operator.asking import HERE, ask, listening
+from tests.operator.asking import HERE, ask
 
 from angarium.egress import EgressPolicy
 from angarium_operator.planning.verdicts import Verdict

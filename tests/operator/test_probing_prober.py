@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.operator.asking import listening
+from tests.listening import listening
 
 from angarium.egress import EgressPolicy
 from angarium_operator.planning import Finding, Key, Probe

@@ -53,11 +53,11 @@ class Prober:
         task.add_done_callback(lambda done: self._forget(key, done))
 
     async def close(self) -> None:
-        """Give up what runs."""
-        tasks = [running.task for running in self._running.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Give up what runs; more than once if need be, for wait_for of Python 3.11 may swallow it."""
+        while tasks := [running.task for running in self._running.values()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=0.1)
 
     def _forget(self, key: Key, task: "asyncio.Task[None]") -> None:
         running = self._running.get(key)
@@ -68,6 +68,8 @@ class Prober:
         async with self._free:
             verdict = await examine(probe, self._egress)
         PROBES.labels(probe.type, verdict.reason).inc()
+        if (running := self._running.get(key)) is None or running.task is not asyncio.current_task():
+            return  # given up, and not heard
         wait = min(SOON, self._seconds) if verdict.status == "Unknown" else self._seconds
         wait *= random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the load
         self._found(key, Finding(probe.token, verdict, datetime.now(UTC) + timedelta(seconds=wait)))
