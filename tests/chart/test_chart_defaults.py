@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings
 from tests.chart.objects import CHART, Objects, Render, container, environment, of_kind, one, pods
 
 import angarium
+from angarium.resources import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +69,7 @@ def test_crds_can_be_left_out_or_let_go(render: Render) -> None:
     """crds.enabled and crds.keep."""
     assert of_kind(render({"crds": {"enabled": False}}), "CustomResourceDefinition") == []
     loose = of_kind(render({"crds": {"keep": False}}), "CustomResourceDefinition")
-    assert len(loose) == 3
+    assert len(loose) == len(KINDS)
     assert not [found for found in loose if "helm.sh/resource-policy" in found["metadata"].get("annotations", {})]
 
 
