@@ -272,6 +272,7 @@ async def test_what_kubectl_shows_of_providers(stage: Stage, mail: MailServer, k
         await give_secret(stage, **mail.secret())
         await stage.create("Provider", "mail", mail.spec())
         await stage.ready("Provider", "mail")
+        await stage.verdict("Provider", "mail", "Authenticated", "Authenticated")
         kubectl("wait", "--for=condition=Authenticated", "provider/mail", "-n", stage.namespace, "--timeout=20s")
         shown = kubectl("get", "prov", "-n", stage.namespace).splitlines()
     assert shown[0].split() == ["NAME", "READY", "TYPE", "CHANNELS", "PRODUCT", "AUTHENTICATED", "AGE"]
