@@ -20,7 +20,7 @@ from angarium_operator.planning.snapshot import SecretName
 
 log = logging.getLogger(__name__)
 IDLE = 1.0  # s between looks whether somebody refers to a Secret
-AGAIN = 1.0  # s after a watch that broke
+AGAIN = 1.0  # s after a watch that ended; what changes meanwhile is read when the next one begins
 
 
 class ReferredSecrets:
@@ -42,8 +42,8 @@ class ReferredSecrets:
         except ApiRefused as refused:
             said = {"namespace": namespace, "error": str(refused)}
             log.warning("the watch of secrets broke; trying again", extra=said)
-            return max(refused.retry_after, AGAIN * random.uniform(0.8, 1.2))  # noqa: S311 - it only spreads the load
-        return 0.0
+            return max(refused.retry_after, _soon())
+        return _soon()
 
     async def _watch(self, namespace: str) -> None:
         version = await self._api.version(SECRET.plain, namespace)
@@ -61,3 +61,7 @@ class ReferredSecrets:
 
     def _wanted(self, namespace: str) -> list[SecretName]:
         return [name for name in self._snapshot.referred_secrets() if namespace in ("", name.namespace)]
+
+
+def _soon() -> float:
+    return AGAIN * random.uniform(0.8, 1.2)  # noqa: S311 - it only spreads the load
