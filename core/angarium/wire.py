@@ -150,8 +150,8 @@ class Wire:
             await connection.disconnect(nowait=True)
 
     def _there(self) -> None:
-        if not self.up:
-            log.info("redis is there")
+        if self._failures:
+            log.info("redis is there again")
         self.up, self._failures = True, 0
 
     async def _lost(self, error: BaseException) -> None:

@@ -68,9 +68,13 @@ async def kubernetes(folder: Path, redis: RedisSettings, seal_key: str) -> Async
 async def unreachable(server: str) -> None:
     """Once nobody listens there."""
     async with asyncio.timeout(PATIENCE), httpx.AsyncClient(verify=False, trust_env=False) as client:  # noqa: S501 - nothing is said
-        with contextlib.suppress(httpx.ConnectError):
-            while True:
+        while True:
+            try:
                 await client.get(server)
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:  # it died in the middle of this one
+                continue
 
 
 async def heard(receiver: Receiver, wanted: list[str]) -> None:

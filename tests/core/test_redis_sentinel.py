@@ -1,14 +1,16 @@
 """A master dies in the middle of everything, and Sentinels promote a replica: all goes on by itself."""
 
 import asyncio
+import contextlib
 import itertools
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import redis.asyncio
+import redis.exceptions
 from pydantic import SecretStr
-from tests.core.redis_servers import Replicated, until
+from tests.core.redis_servers import Replicated, Server, until
 from tests.deliverer.receivers import Receiver
 from tests.deliverer.world import World, callback, deliverer, settings, world
 
@@ -93,8 +95,8 @@ async def test_a_master_dies_in_the_middle_of_accepts_and_deliveries(
             await until(done, 30.0)
         lost = await missing(promoted.client, shop, quick.answered)
         assert not any(await missing(promoted.client, shop, sure.answered))
-        assert lost.count(True) >= 20
-        assert not any(lost[before:])
+        assert lost.count(True) >= 10
+        assert not any(lost[before + 1 :])  # one may have been answered already, and not been read
         assert lost[:before] == sorted(lost[:before])  # nothing but the tail that was on its way to the replicas
         counters = await shop.counters()
         kept = len(sure.answered) + lost.count(False)
@@ -103,6 +105,16 @@ async def test_a_master_dies_in_the_middle_of_accepts_and_deliveries(
     assert REDIS_FAILOVERS.labels("failover")._value.get() == told + 1
     [line] = [record for record in caplog.records if "failed over" in record.message]
     assert line.__dict__["has_its_writes_up_to"] > 0
+
+
+async def planned_failover(servers: Replicated) -> Server:
+    """Sentinels give one up that takes too long, as on a busy machine, and may be asked again."""
+    async with asyncio.timeout(60.0):
+        while True:
+            with contextlib.suppress(redis.exceptions.ResponseError):  # the last is still in progress
+                await servers.sentinels[0].do("SENTINEL", "FAILOVER", "main", "COORDINATED")
+            with contextlib.suppress(TimeoutError):
+                return await servers.promoted()
 
 
 async def test_a_planned_failover_loses_nothing(tmp_path: Path) -> None:
@@ -118,8 +130,7 @@ async def test_a_planned_failover_loses_nothing(tmp_path: Path) -> None:
             raise AssertionError
 
         writing = asyncio.create_task(write())
-        await servers.sentinels[0].do("SENTINEL", "FAILOVER", "main", "COORDINATED")
-        promoted = await servers.promoted()
+        promoted = await planned_failover(servers)
         stop.set()
         assert await writing == await promoted.do("SCARD", "numbers")
 

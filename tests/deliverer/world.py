@@ -70,7 +70,7 @@ class World:
     async def applied(self) -> None:
         """Wait until all deliverers work with what was declared."""
         async with asyncio.timeout(SOON):
-            while any([pod.applied.revision < self.revision for pod in await read_live(self.queue.link)]):
+            while any(pod.applied.revision < self.revision for pod in await read_live(self.queue.link)):
                 await asyncio.sleep(0.01)
 
     async def post(
