@@ -33,7 +33,9 @@ class KeyRecord(BaseModel):
     id: str
     sha256: str = Field(repr=False)
     expires_ms: int | None = None  # None: while it stands here
-    public_key: str = ""  # Ed25519, base64url: checks the tokens that are signed beside it, as long as it is valid
+    public_key: str = Field(
+        default="", pattern=r"^([A-Za-z0-9_-]{43})?$"
+    )  # Ed25519, base64url: checks the tokens that are signed beside it, as long as it is valid
 
 
 class IssuerRecord(BaseModel):

@@ -1,9 +1,9 @@
 """What a token (a JWT, RFC 7519) of a product or an organization is: the keys that sign it and what it may say.
 
-Each API key has an Ed25519 pair beside it, derived from its text (HKDF, RFC 5869): who holds the Secret can mint tokens,
-who knows only the SHA-256 and the public half, as gateways and Redis do, can't. So the pair is made, announced, rotated,
-repaired and retired together with the API key, which may do all that a token may, and needs no life of its own. Its
-key id (`kid`) is the API key's.
+Each API key has an Ed25519 pair beside it, derived from its text (HKDF, RFC 5869): who holds the Secret can mint
+tokens; who knows only the SHA-256 and the public half, as Redis does, can't. So the pair is made, announced, rotated,
+repaired and retired together with the API key, which may do all that a token may, and has no life of its own. Its key
+id (`kid`) is the API key's.
 """
 
 import base64

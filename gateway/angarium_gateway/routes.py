@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from angarium import tokens
 from angarium_gateway import problems, requests, responses
+from angarium_gateway.auth import Permission
 from angarium_gateway.edge import Serve
 from angarium_gateway.handlers import about, accept, callbacks, reading, retrying, testing
 from angarium_gateway.problems import Kind
 
-GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.INTERNAL)
+GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.ISSUER, problems.INTERNAL)
+READ = Permission(tokens.READ, "read")
 BODY = (problems.MALFORMED, problems.SLOW, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.INVALID)
 
 
@@ -23,6 +26,7 @@ class Endpoint:
     summary: str
     answer: type[BaseModel]
     tag: str
+    permission: Permission = READ
     status: int = 200
     body: type[requests.Request] | None = None
     body_required: bool = False
@@ -36,7 +40,8 @@ class Endpoint:
     @property
     def problems(self) -> tuple[Kind, ...]:
         """All that it may refuse with."""
-        return (*GUARD, *((problems.UNAVAILABLE,) if self.needs_storage else ()), *self.refusals)
+        scoped = (problems.FORBIDDEN,) if self.permission.scope else ()
+        return (*GUARD, *scoped, *((problems.UNAVAILABLE,) if self.needs_storage else ()), *self.refusals)
 
 
 ENDPOINTS = (
@@ -47,6 +52,7 @@ ENDPOINTS = (
         "Accept a notification: it is stored, with a delivery for each callback that subscribes to its event",
         responses.AcceptedNotification,
         "Notifications",
+        permission=accept.SEND,
         status=202,
         body=requests.NotificationRequest,
         body_required=True,
@@ -106,6 +112,7 @@ ENDPOINTS = (
         "Try deliveries again: those that were refused start anew, those that are scheduled are due at once",
         responses.Retried,
         "Notifications",
+        permission=Permission(tokens.ADMIN, "redrive"),
         status=202,
         body=requests.RetryRequest,
         path_parameter="Id of the notification.",
@@ -129,6 +136,7 @@ ENDPOINTS = (
         "Send a test to a callback, by the way of every delivery, and wait for its outcome",
         responses.TestResult,
         "Callbacks",
+        permission=Permission(tokens.ADMIN, "test callbacks"),
         body=requests.TestRequest,
         path_parameter="Name of the callback; `namespace%2Fname` where it is in another namespace.",
         refusals=(
@@ -140,5 +148,14 @@ ENDPOINTS = (
             problems.UNDECIDED,
         ),
     ),
-    Endpoint("GET", "/v1/me", about.me, "Who this key speaks for", responses.Me, "You", needs_storage=False),
+    Endpoint(
+        "GET",
+        "/v1/me",
+        about.me,
+        "Who this key speaks for",
+        responses.Me,
+        "You",
+        permission=Permission("", "see itself"),
+        needs_storage=False,
+    ),
 )

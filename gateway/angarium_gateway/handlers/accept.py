@@ -6,18 +6,22 @@ from functools import lru_cache
 from aiohttp import web
 from prometheus_client import Counter
 
+from angarium import tokens
 from angarium.notifications import Notification
 from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.telemetry import metrics
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
+from angarium_gateway.auth import Permission
 from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller
 from angarium_gateway.idempotency import idempotency
 from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
 from angarium_gateway.requests import read_notification
+
+SEND = Permission(tokens.SEND, "send notifications")
 
 
 async def accept(request: web.Request, caller: Caller) -> Answer:

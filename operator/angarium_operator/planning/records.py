@@ -5,7 +5,7 @@ import hashlib
 import orjson
 
 from angarium.identifiers import resource_id
-from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
+from angarium.records import CallbackRecord, IssuerRecord, KeyRecord, OrganizationRecord, ProductRecord
 from angarium.resources import Callback, Organization, Product
 from angarium.sealing import SealError
 from angarium_operator.planning.references import Resolved
@@ -25,7 +25,13 @@ def product_record(product: Product, keys: tuple[KeyRecord, ...]) -> ProductReco
         backlog=spec.quotas.backlog,
         retention_s=int(spec.delivery.retention.total_seconds()),
         replicated=spec.delivery.durability == "Replicated",
+        jwt=_issuer(product),
     )
+
+
+def _issuer(product: Product) -> IssuerRecord | None:
+    said = product.spec.jwt
+    return None if said is None else IssuerRecord(**said.model_dump(exclude_none=True))
 
 
 def organization_record(
