@@ -1,5 +1,6 @@
 """Small JSON documents from URLs that a tenant wrote: guarded, bounded, and never redirected."""
 
+import errno
 import socket
 from typing import Any
 
@@ -66,5 +67,5 @@ class Fetcher:
         family, kind, protocol, _, address = info
         refusal = self._policy.check(str(address[0]))
         if refusal is not None:
-            raise Refused(refusal)
+            raise Refused(errno.EACCES, refusal)
         return socket.socket(family, kind, protocol)

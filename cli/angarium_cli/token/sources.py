@@ -68,9 +68,10 @@ def from_cluster(kind: str, name: str, namespace: str | None) -> dict[str, str]:
     from urllib3.exceptions import HTTPError
 
     try:
-        load_kube_config()
+        load_kube_config()  # type: ignore[no-untyped-call]  # kubernetes has no types
         if namespace is None:
-            namespace = list_kube_config_contexts()[1]["context"].get("namespace", "default")
+            _, current = list_kube_config_contexts()  # type: ignore[no-untyped-call]  # likewise
+            namespace = str(current["context"].get("namespace", "default"))
         with kubernetes.client.ApiClient() as client:
             custom = kubernetes.client.CustomObjectsApi(client)
             found: dict[str, Any] = custom.get_namespaced_custom_object(  # type: ignore[assignment]  # it says object
