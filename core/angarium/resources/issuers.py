@@ -2,27 +2,33 @@
 
 import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
 from angarium.resources.endpoints import Url
 from angarium.resources.rules import Rule, SpecModel
 
-_TRUSTWORTHY = r"^(https://|http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$))"
+_LOOPBACK = r"^http://(localhost|127\.0\.0\.1|\[::1\])(:|/|$)"
 _AUDIENCE = "^[!-~]([ -~]*[!-~])?$"
 
 
 def is_trustworthy_url(url: str) -> bool:
     """Whether keys may be fetched there: https, or this very machine, which only `angarium dev` may dial."""
-    return len(url) <= 2048 and re.match(_TRUSTWORTHY, url) is not None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    safe = parts.scheme == "https" or re.match(_LOOPBACK, url) is not None
+    return safe and bool(parts.hostname) and parts.username is None and len(url) <= 2048
 
 
 IssuerUrl = Annotated[
     Url,
     Rule(
-        cel=f'self.matches(r"{_TRUSTWORTHY}")',
+        cel=f'!self.startsWith("http:") || self.matches(r"{_LOOPBACK}")',
         message="must be an https URL",
-        check=is_trustworthy_url,
+        check=lambda url: not url.startswith("http:") or re.match(_LOOPBACK, url) is not None,
     ),
 ]
 
