@@ -144,7 +144,7 @@ def _checked(text: str, key: VerificationKey, audience: str, issuer: str) -> dic
     except jwt.InvalidTokenError as error:
         raise wrong_token(_words(error)) from None
     except (ValueError, TypeError, OverflowError, RecursionError):
-        raise wrong_token("its claims can't be read") from None
+        raise wrong_token("it can't be read") from None
 
 
 WORDS: tuple[tuple[type[Exception], str], ...] = (
@@ -158,7 +158,7 @@ WORDS: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _words(error: jwt.InvalidTokenError) -> str:
-    return next((words for kind, words in WORDS if isinstance(error, kind)), "its claims can't be read")
+    return next((words for kind, words in WORDS if isinstance(error, kind)), "it can't be read")
 
 
 def _known(claims: dict[str, Any], trust: Trust, key_id: str, key_expires_ms: int | None, source: object) -> Known:
