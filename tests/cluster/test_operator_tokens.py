@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jwt
@@ -25,14 +26,18 @@ def subject(text: str, known: dict[str, str]) -> str:
     return str(jwt.decode(text, key, algorithms=["EdDSA"], audience=AUDIENCE)["sub"])
 
 
-async def created(kubeconfig: Path, *arguments: str) -> tuple[int, str, str]:
+async def created(kubeconfig: Path, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
     """`angarium token create`."""
     command = [sys.executable, "-m", "angarium_cli", "token", "create", *arguments]
     environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
     process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command,
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate()
+    out, err = await process.communicate(stdin.encode())
     return process.returncode or 0, out.decode().strip(), err.decode().strip()
 
 
@@ -58,6 +63,19 @@ async def test_what_is_minted_from_the_cluster_is_checked_by_what_is_published(s
     assert [c["publicKey"] for c in product["status"]["credentials"]] == [
         known[jwt.get_unverified_header(text)["kid"]] for text in (second, first)
     ]
+
+
+async def test_what_kubectl_prints_is_enough(stage: Stage, kubectl: Callable[..., str]) -> None:
+    async with stage.data_plane() as gateway, stage.operator():
+        await stage.product()
+        await stage.ready("Product", "shop")
+        for form in ("json", "yaml"):
+            secret = await asyncio.to_thread(
+                kubectl, "get", "secret", "shop-angarium", "-n", stage.namespace, "-o", form
+            )
+            code, text, said = await created(stage.kubeconfig, "--secret", "-", "--subject", "ci", stdin=secret)
+            assert code == 0, said
+            assert subject(text, public_keys(gateway, stage.namespace)) == "ci"
 
 
 async def test_what_is_not_there_is_said_in_a_line(stage: Stage) -> None:

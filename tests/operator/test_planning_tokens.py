@@ -70,6 +70,14 @@ def test_a_rotation_keeps_the_former_public_key_for_the_overlap() -> None:
     assert [each.id for each in keys(world)] == [second["jwt-key-id"]]
 
 
+def test_without_an_overlap_the_former_tokens_end_at_once() -> None:
+    world = World(product(spec={"credentials": {"rotation": {"overlap": "0s"}}}))
+    world.settle()
+    world.annotate("product", "shop", "rotate-requested-at", "1")
+    world.settle()
+    assert [each.id for each in keys(world)] == [world.secret("shop-angarium")["jwt-key-id"]]
+
+
 def test_a_coming_key_is_known_with_its_public_half() -> None:
     world = World(product())
     world.settle()
