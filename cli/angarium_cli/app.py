@@ -8,6 +8,7 @@ from angarium import __version__
 from angarium_cli import commands
 from angarium_cli.dev.command import dev
 from angarium_cli.quickstart.command import quickstart
+from angarium_cli.token.command import token
 
 app = typer.Typer(
     name="angarium",
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("dev")(dev)
 app.command("quickstart")(quickstart)
 commands.install(app)
+app.add_typer(token, name="token")
 
 
 def _version(wanted: bool) -> None:

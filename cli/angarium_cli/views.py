@@ -63,6 +63,8 @@ def me(document: Any) -> str:
         "tenant": document["tenant"],
         "key": document["key"]["id"],
         "key expires": document["key"].get("expiresAt"),
+        "token of": document.get("subject"),
+        "may": ", ".join(document.get("scopes", ())) or "nothing",
         "requests a second": quotas["requestsPerSecond"] or "no limit",
         "backlog": quotas["backlog"] or "no limit",
     }

@@ -26,13 +26,26 @@ class Record(BaseModel):
 
 
 class KeyRecord(BaseModel):
-    """An API key as the gateway knows it: enough to recognize it, not to make it."""
+    """An API key as the gateway knows it: enough to recognize it and the tokens beside it, not to make either."""
 
     model_config = ConfigDict(frozen=True)
 
     id: str
     sha256: str = Field(repr=False)
     expires_ms: int | None = None  # None: while it stands here
+    public_key: str = Field(
+        default="", pattern=r"^([A-Za-z0-9_-]{43})?$"
+    )  # Ed25519, base64url: checks the tokens that are signed beside it, as long as it is valid
+
+
+class IssuerRecord(BaseModel):
+    """Who else may sign a product's tokens: an OpenID Connect provider."""
+
+    model_config = ConfigDict(frozen=True)
+
+    issuer: str
+    audience: str
+    jwks_uri: str = ""  # empty: as the issuer's discovery document says
 
 
 class ProductRecord(Record):
@@ -45,6 +58,7 @@ class ProductRecord(Record):
     backlog: int | None = None
     retention_s: int = 30 * 86400
     replicated: bool = False  # a 202 waits until a replica has it too
+    jwt: IssuerRecord | None = None
 
 
 class OrganizationRecord(Record):

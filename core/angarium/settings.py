@@ -79,24 +79,29 @@ class Settings(BaseSettings):
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
 
-class TrustSettings(Settings):
-    """What operator and deliverer must be told alike: keys that seal credentials, networks that may be dialled."""
+class EgressSettings(Settings):
+    """What all must be told alike who judge or dial what tenants wrote."""
 
-    seal_keys: SecretStr = Field(
-        default=SecretStr(""), description="Fernet keys that seal credentials, the current first; commas between"
-    )
     egress_allowed_cidrs: Networks = Field(default=(), description="private networks to dial; commas between")
     egress_denied_cidrs: Networks = Field(default=(), description="networks never to dial; commas between")
-
-    @property
-    def sealer(self) -> Sealer:
-        """Of all keys."""
-        return _sealer(self.seal_keys)
 
     @field_validator("egress_allowed_cidrs", "egress_denied_cidrs", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return parts(value)
+
+
+class TrustSettings(EgressSettings):
+    """What operator and deliverer must be told alike: keys that seal credentials, networks that may be dialled."""
+
+    seal_keys: SecretStr = Field(
+        default=SecretStr(""), description="Fernet keys that seal credentials, the current first; commas between"
+    )
+
+    @property
+    def sealer(self) -> Sealer:
+        """Of all keys."""
+        return _sealer(self.seal_keys)
 
     @field_validator("seal_keys")
     @classmethod

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from angarium.config import ConfigTail, Presence
+from angarium.egress import EgressPolicy
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
 from angarium.people import Groups, People, Registry
@@ -17,12 +18,15 @@ from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
 from angarium_gateway.directory import Directory
 from angarium_gateway.edge import edge, guarded
+from angarium_gateway.fetching import Fetcher
 from angarium_gateway.handlers import about
 from angarium_gateway.handlers.pages import add_pages
 from angarium_gateway.idempotency import InProgress
+from angarium_gateway.issuers import Issuers
 from angarium_gateway.limits import RateLimits
 from angarium_gateway.routes import ENDPOINTS
 from angarium_gateway.settings import GatewaySettings
+from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
 
 
@@ -30,13 +34,16 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     """Ready to be served; its resources live as long as it does."""
     app = web.Application(middlewares=[edge], client_max_size=LARGEST)
     app[keys.SETTINGS], app[keys.PROBES], app[keys.STOP] = settings, probes, stop
-    app[keys.DIRECTORY] = Directory()
+    app[keys.DIRECTORY] = directory = Directory()
+    policy = EgressPolicy(settings.egress_allowed_cidrs, settings.egress_denied_cidrs)
+    app[keys.ISSUERS] = issuers = Issuers(directory.issuers, Fetcher(policy))
+    app[keys.TOKENS] = Tokens(directory, issuers)
     app[keys.TAIL] = ConfigTail(settings.redis)
     app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
     app[keys.IN_PROGRESS], app[keys.TESTS], app[keys.IMPORTS] = InProgress(), Counter(), Counter()
     app.cleanup_ctx.append(_storage)
     for endpoint in ENDPOINTS:
-        handler = guarded(endpoint.serve, needs_storage=endpoint.needs_storage)
+        handler = guarded(endpoint.serve, endpoint.permission, needs_storage=endpoint.needs_storage)
         if endpoint.method == "GET":
             app.router.add_get(endpoint.path, handler)  # HEAD comes with it
         else:
@@ -53,6 +60,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
     async with Queue(settings.redis, settings.shards) as queue:
         presence = Presence(queue.link, "gateway", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
+        tail.on_applied(app[keys.ISSUERS].hurry)
         vitals = Vitals(queue, tail, settings.gateway_memory_limit)
         app[keys.LAYOUT] = layout = Layout(queue, writes=True)
         app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue, layout), Ledger(queue), vitals
@@ -60,7 +68,10 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         app[keys.PEOPLE], app[keys.REGISTRY], app[keys.GROUPS] = People(*people), Registry(*people), Groups(*people)
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
-        async with _running(shards=layout.step, tail=tail.run, presence=presence.run, vitals=vitals.step):
+        issuers = app[keys.ISSUERS].run
+        async with _running(
+            shards=layout.step, tail=tail.run, presence=presence.run, vitals=vitals.step, issuers=issuers
+        ):
             yield
         with contextlib.suppress(StorageUnavailable):  # then the others find out by our silence
             await presence.leave()

@@ -11,14 +11,18 @@ from angarium.queue import Intake, Layout, Ledger
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
+from angarium_gateway.issuers import Issuers
 from angarium_gateway.limits import RateLimits
 from angarium_gateway.settings import GatewaySettings
+from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
 
 SETTINGS = web.AppKey("SETTINGS", GatewaySettings)
 PROBES = web.AppKey("PROBES", Probes)
 STOP = web.AppKey("STOP", asyncio.Event)  # set once this pod is going away
 TAIL = web.AppKey("TAIL", ConfigTail)
+TOKENS = web.AppKey("TOKENS", Tokens)
+ISSUERS = web.AppKey("ISSUERS", Issuers)
 DIRECTORY = web.AppKey("DIRECTORY", Directory)
 LAYOUT = web.AppKey("LAYOUT", Layout)
 INTAKE = web.AppKey("INTAKE", Intake)

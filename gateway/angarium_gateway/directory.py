@@ -4,11 +4,23 @@ A tenant is a product or an organization. Callbacks may become known before thei
 kept by tenant id on their own.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from angarium.notifications import Target
 from angarium.patterns import PatternIndex
-from angarium.records import AnyRecord, CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium.records import (
+    AnyRecord,
+    CallbackRecord,
+    IssuerRecord,
+    KeyRecord,
+    OrganizationRecord,
+    ProductRecord,
+    ProviderRecord,
+)
+from angarium.tokens import read_public
 
 MOST_ROUTES = 64  # events of a tenant whose callbacks are remembered
 
@@ -35,11 +47,33 @@ class Tenant:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A tenant, and the key it came with; `label` is who did it, as timelines show it."""
+    """A tenant, and the key it came with; `label` is who did it, as timelines show it.
+
+    `scopes` is None for an API key, which may do everything; `subject` is whom a token was made for.
+    """
 
     tenant: Tenant
     key: KeyRecord
     label: str
+    scopes: frozenset[str] | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """A key that tokens of a tenant are signed with."""
+
+    record: KeyRecord
+    public: Ed25519PublicKey
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Trust:
+    """Whose tokens are taken for a tenant; another object as soon as anything in its record changes."""
+
+    tenant: Tenant
+    keys: dict[str, TokenKey]
+    jwt: IssuerRecord | None
 
 
 class Subscriptions:
@@ -88,8 +122,22 @@ class Directory:
     def __init__(self) -> None:
         self._records: dict[str, AnyRecord] = {}
         self._callers: dict[str, Caller] = {}  # by the SHA-256 of their key
+        self._trusts: dict[str, Trust] = {}  # by tenant id, which is the issuer of its own tokens
+        self._trusting: dict[str, dict[str, Trust]] = {}  # by the issuer's URL, then by tenant id
         self._subscriptions: dict[str, Subscriptions] = {}
         self._providers: dict[str, dict[str, ProviderRecord]] = {}  # by id of their product, then by key
+
+    def trust(self, tenant: str) -> Trust | None:
+        """Whose tokens are taken for a tenant."""
+        return self._trusts.get(tenant)
+
+    def trusting(self, issuer: str) -> tuple[Trust, ...]:
+        """The tenants that take an issuer's tokens."""
+        return tuple(self._trusting.get(issuer, {}).values())
+
+    def issuers(self) -> Iterable[IssuerRecord]:
+        """All whose tokens anybody takes."""
+        return (each.jwt for trusts in self._trusting.values() for each in trusts.values() if each.jwt is not None)
 
     def caller(self, sha256: str) -> Caller | None:
         """Whose key has that hash."""
@@ -123,6 +171,22 @@ class Directory:
             tenant = _tenant(record)
             for key in record.keys:
                 self._callers[key.sha256] = Caller(tenant, key, f"key {key.id}")
+            self._trust(record, tenant)
+
+    def _trust(self, record: ProductRecord | OrganizationRecord, tenant: Tenant) -> None:
+        keys = {key.id: TokenKey(key, read_public(key.public_key)) for key in record.keys if key.public_key}
+        issuer = record.jwt if isinstance(record, ProductRecord) else None
+        self._trusts[tenant.id] = trust = Trust(tenant, keys, issuer)
+        if issuer is not None:
+            self._trusting.setdefault(issuer.issuer, {})[tenant.id] = trust
+
+    def _distrust(self, tenant: str) -> None:
+        trust = self._trusts.pop(tenant, None)
+        if trust is not None and trust.jwt is not None:
+            others = self._trusting[trust.jwt.issuer]
+            del others[tenant]
+            if not others:
+                del self._trusting[trust.jwt.issuer]
 
     def _forget(self, record: AnyRecord | None) -> None:
         if record is None:
@@ -139,6 +203,7 @@ class Directory:
             if not others:
                 del self._providers[record.product_id]
             return
+        self._distrust(record.id)
         for key in record.keys:
             known = self._callers.get(key.sha256)
             if known is not None and known.tenant.id == record.id:

@@ -19,8 +19,8 @@ from prometheus_client import Counter, Histogram
 from angarium.errors import NotReplicated, StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, STOP, TAIL, VITALS
-from angarium_gateway.auth import authenticate
+from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, STOP, TAIL, TOKENS, VITALS
+from angarium_gateway.auth import Permission, authenticate, require
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import (
     BAD_REQUEST,
@@ -45,11 +45,11 @@ ACCEPTS = "POST /v1/notifications"  # the one route whose refusals are rejected 
 Serve = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 
 
-def guarded(serve: Serve, *, needs_storage: bool) -> Handler:
-    """For callers with a key, as often as their tenant may ask; and while storage is there, where it is needed."""
+def guarded(serve: Serve, permission: Permission, *, needs_storage: bool) -> Handler:
+    """For callers that may, as often as their tenant may ask; and while storage is there, where it is needed."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        caller, fields = admit(request.app, request.headers)
+        caller, fields = admit(request.app, request.headers, permission)
         if fields:
             request[FIELDS] = fields
         if needs_storage:
@@ -59,11 +59,13 @@ def guarded(serve: Serve, *, needs_storage: bool) -> Handler:
     return handler
 
 
-def admit(app: web.Application, headers: Mapping[str, str]) -> tuple[Caller, dict[str, str]]:
+def admit(app: web.Application, headers: Mapping[str, str], permission: Permission) -> tuple[Caller, dict[str, str]]:
     """Who asks, and the fields that tell how often it may; raises a Problem."""
     if not app[TAIL].epoch:  # else a caller would be told that its key is wrong
         raise Problem(UNCONFIGURED, "the operator has not published any yet", headers={"Retry-After": "5"})
-    caller = authenticate(app[DIRECTORY], headers)
+    caller = authenticate(app[DIRECTORY], app[TOKENS], headers)
+    if caller.scopes is not None:
+        require(caller.scopes, permission)
     return caller, app[LIMITS].admit(caller.tenant)
 
 

@@ -20,6 +20,10 @@ DESCRIPTION = (
     "Post a notification once; it arrives at every callback that subscribes to its event, or you can see exactly why"
     " not. Errors are problem documents (RFC 9457)."
 )
+BEARER = (
+    "An API key (ang_…), which may do everything; or a token (JWT) that `angarium token create` made from the Secret,"
+    " or the issuer in the Product's `spec.jwt`. A token may do what its scopes say."
+)
 COMMON_HEADERS = {
     "X-Request-Id": "The request's id: yours, where you sent a sane one.",
     "RateLimit": "What is left of the quota of requests, where there is one.",
@@ -44,7 +48,7 @@ def document() -> Document:
         "components": {
             "schemas": _schemas(),
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "An API key (ang_…)."},
+                "bearer": {"type": "http", "scheme": "bearer", "description": BEARER},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
             },
         },
@@ -65,6 +69,7 @@ def _operation(endpoint: Endpoint) -> Document:
         "operationId": f"{endpoint.serve.__module__.rpartition('.')[2]}_{endpoint.serve.__name__}",
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
+        "security": [{"bearer": [endpoint.permission.scope] if endpoint.permission.scope else []}, {"apiKey": []}],
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint.query), *_header_parameters(endpoint)],
         "responses": {
             str(endpoint.status): _answer(endpoint, endpoint.answer.__doc__ or "", endpoint.lines),
@@ -153,7 +158,7 @@ def _refusals(kinds: Iterable[Kind]) -> Document:
 
 def _refusal_headers(status: int) -> dict[str, str]:
     headers = {"X-Request-Id": COMMON_HEADERS["X-Request-Id"]}
-    if status == 401:
+    if status in {401, 403}:
         headers["WWW-Authenticate"] = "How to authenticate."
     if status in {409, 429, 503}:
         headers["Retry-After"] = "Seconds after which trying again may help, where it may."

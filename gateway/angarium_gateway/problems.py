@@ -35,6 +35,7 @@ INVALID_CURSOR = Kind(400, "invalid-cursor", "The cursor is not valid")
 INVALID_KEY = Kind(400, "invalid-idempotency-key", "The Idempotency-Key is not valid")
 BAD_REQUEST = Kind(400, "bad-request", "The request can't be understood")
 UNAUTHENTICATED = Kind(401, "unauthenticated", "Missing or unknown credentials")
+FORBIDDEN = Kind(403, "insufficient-scope", "The token may not do this")
 NOT_FOUND = Kind(404, "not-found", "Not found")
 METHOD = Kind(405, "method-not-allowed", "The method is not allowed here")
 SLOW = Kind(408, "request-timeout", "The body did not arrive in time")
@@ -55,6 +56,7 @@ BACKLOG = Kind(429, "backlog-full", "Too many deliveries wait")
 INTERNAL = Kind(500, "internal", "Something went wrong here")
 UNAVAILABLE = Kind(503, "storage-unavailable", "Storage is unavailable")
 UNCONFIRMED = Kind(503, "not-replicated", "Too few replicas of storage have confirmed it")
+ISSUER = Kind(503, "issuer-unavailable", "The keys of the token's issuer are not known yet")
 UNCONFIGURED = Kind(503, "not-configured", "No configuration has been published yet")
 FULL = Kind(503, "storage-full", "Storage is full")
 UNDECIDED = Kind(504, "test-undecided", "The test was not delivered in time")
@@ -112,8 +114,36 @@ def unauthenticated() -> Problem:
     """The same whatever was wrong: no hint for who guesses."""
     return Problem(
         UNAUTHENTICATED,
-        "send an API key as `Authorization: Bearer <key>` or as `X-API-Key: <key>`",
+        "send an API key or a token as `Authorization: Bearer <key>`, or an API key as `X-API-Key: <key>`",
         headers={"WWW-Authenticate": 'Bearer realm="angarium"'},
+    )
+
+
+def wrong_token(why: str) -> Problem:
+    """A token that is not taken, and why (RFC 6750, section 3)."""
+    return Problem(
+        UNAUTHENTICATED,
+        f"the token is not taken: {why}",
+        headers={"WWW-Authenticate": f'Bearer realm="angarium", error="invalid_token", error_description="{why}"'},
+    )
+
+
+def forbidden(act: str, scope: str) -> Problem:
+    """The token is good, but not for this."""
+    challenge = f'Bearer realm="angarium", error="insufficient_scope", scope="{scope}"'
+    return Problem(
+        FORBIDDEN,
+        f"this token may not {act}: it lacks the scope {scope}",
+        headers={"WWW-Authenticate": challenge},
+    )
+
+
+def issuer_unavailable() -> Problem:
+    """They are being fetched, or can't be; another try may find them."""
+    return Problem(
+        ISSUER,
+        "they are being fetched; repeat the request, and see that the issuer answers",
+        headers={"Retry-After": "2"},
     )
 
 

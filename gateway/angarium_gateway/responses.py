@@ -208,12 +208,14 @@ class QuotasView(Response):
 
 
 class Me(Response):
-    """Who the key speaks for."""
+    """Who the key or the token speaks for, and what it may do."""
 
     tenant: str
     product: str
     organization: str | None
     key: Key
+    subject: str | None = Field(description="Whom a token was made for; null where an API key asks.")
+    scopes: list[str] = Field(description="What it may do: send, read, admin.")
     quotas: QuotasView
 
 

@@ -4,14 +4,18 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel
 
+from angarium import tokens
 from angarium_gateway import people_requests as people
 from angarium_gateway import people_responses as told
 from angarium_gateway import problems, requests, responses
+from angarium_gateway.auth import Permission
 from angarium_gateway.edge import Serve
 from angarium_gateway.handlers import about, accept, callbacks, groups, members, reading, retrying, testing, users
 from angarium_gateway.problems import Kind
 
-GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.INTERNAL)
+GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.ISSUER, problems.INTERNAL)
+READ = Permission(tokens.READ, "read")
+MANAGE = Permission(tokens.ADMIN, "change users and groups")
 BODY = (problems.MALFORMED, problems.SLOW, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.INVALID)
 
 
@@ -25,6 +29,7 @@ class Endpoint:
     summary: str
     answer: type[BaseModel]
     tag: str
+    permission: Permission = READ
     status: int = 200
     body: type[requests.Request] | None = None
     or_body: type[requests.Request] | None = None
@@ -41,7 +46,8 @@ class Endpoint:
     @property
     def problems(self) -> tuple[Kind, ...]:
         """All that it may refuse with."""
-        return (*GUARD, *((problems.UNAVAILABLE,) if self.needs_storage else ()), *self.refusals)
+        scoped = (problems.FORBIDDEN,) if self.permission.scope else ()
+        return (*GUARD, *scoped, *((problems.UNAVAILABLE,) if self.needs_storage else ()), *self.refusals)
 
 
 LIST = (*BODY, problems.FULL)
@@ -58,6 +64,7 @@ ENDPOINTS = (
         " each recipient of a message",
         responses.AcceptedNotification,
         "Notifications",
+        permission=accept.SEND,
         status=202,
         body=requests.NotificationRequest,
         or_body=requests.MessageRequest,
@@ -119,6 +126,7 @@ ENDPOINTS = (
         "Try deliveries again: those that were refused start anew, those that are scheduled are due at once",
         responses.Retried,
         "Notifications",
+        permission=Permission(tokens.ADMIN, "redrive"),
         status=202,
         body=requests.RetryRequest,
         path_parameter="Id of the notification.",
@@ -142,6 +150,7 @@ ENDPOINTS = (
         "Send a test to a callback, by the way of every delivery, and wait for its outcome",
         responses.TestResult,
         "Callbacks",
+        permission=Permission(tokens.ADMIN, "test callbacks"),
         body=requests.TestRequest,
         path_parameter="Name of the callback; `namespace%2Fname` where it is in another namespace.",
         refusals=(
@@ -161,6 +170,7 @@ ENDPOINTS = (
         " the answer is a line of progress every 500 rows",
         told.UsersTaken,
         "Users",
+        permission=MANAGE,
         body=people.UsersRequest,
         body_required=True,
         partly=PARTLY,
@@ -194,6 +204,7 @@ ENDPOINTS = (
         "Change a user: what is named is replaced, null takes away, the rest stays",
         told.UserDetails,
         "Users",
+        permission=MANAGE,
         body=people.UserPatch,
         body_required=True,
         path_parameter=USER,
@@ -206,6 +217,7 @@ ENDPOINTS = (
         "Erase a person: the user, its devices, its memberships and all that leads there",
         told.Erased,
         "Users",
+        permission=MANAGE,
         path_parameter=USER,
         refusals=(problems.NOT_FOUND, problems.INVALID),
     ),
@@ -216,6 +228,7 @@ ENDPOINTS = (
         "Give a user a device, or refresh it; whoever had it before has it no more",
         told.DeviceTaken,
         "Users",
+        permission=MANAGE,
         body=people.DeviceTokenRequest,
         body_required=True,
         path_parameter="Phone number of the user, or its id (`usr_…`).",
@@ -228,6 +241,7 @@ ENDPOINTS = (
         "Create a group, with users as its members; these are created or changed as by `POST /v1/users`",
         told.GroupTaken,
         "Groups",
+        permission=MANAGE,
         status=201,
         body=people.GroupRequest,
         body_required=True,
@@ -263,6 +277,7 @@ ENDPOINTS = (
         "Delete a group; its members stay users",
         told.GroupDeleted,
         "Groups",
+        permission=MANAGE,
         path_parameter=GROUP,
         refusals=(problems.NOT_FOUND,),
     ),
@@ -284,6 +299,7 @@ ENDPOINTS = (
         "Add members to a group, up to 10,000, new users or known ones, as by `POST /v1/users`",
         told.GroupTaken,
         "Groups",
+        permission=MANAGE,
         body=people.UsersRequest,
         body_required=True,
         partly=PARTLY,
@@ -298,8 +314,18 @@ ENDPOINTS = (
         "Take a user out of a group",
         told.MemberRemoved,
         "Groups",
+        permission=MANAGE,
         path_parameter=f"{GROUP}\n{USER}",
         refusals=(problems.NOT_FOUND, problems.INVALID),
     ),
-    Endpoint("GET", "/v1/me", about.me, "Who this key speaks for", responses.Me, "You", needs_storage=False),
+    Endpoint(
+        "GET",
+        "/v1/me",
+        about.me,
+        "Who this key speaks for",
+        responses.Me,
+        "You",
+        permission=Permission("", "see itself"),
+        needs_storage=False,
+    ),
 )

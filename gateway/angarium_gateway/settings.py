@@ -3,10 +3,10 @@
 from pydantic import Field
 
 from angarium.people import Limits
-from angarium.settings import Settings
+from angarium.settings import EgressSettings
 
 
-class GatewaySettings(Settings):
+class GatewaySettings(EgressSettings):
     """`ANGARIUM_GATEWAY_*`."""
 
     gateway_host: str = Field(default="0.0.0.0", description="address that the API listens on")  # noqa: S104 - a Service sends its traffic to the pod's address

@@ -13,7 +13,7 @@ from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import SETTINGS, STOP, VITALS
 from angarium_gateway.bodies import read_late, whole
 from angarium_gateway.edge import ACCEPTS, admit, failed, finish, request_id
-from angarium_gateway.handlers.accept import accept_body
+from angarium_gateway.handlers.accept import SEND, accept_body
 
 JSON = {"application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"}
 LONGEST = 32 * 1024  # bytes of a body
@@ -38,7 +38,7 @@ async def accept(app: web.Application, message: RawRequestMessage, payload: Stre
     name, fields = request_id(message.headers), None
     try:
         body = whole(payload) if payload.is_eof() else await read_late(payload, app[SETTINGS].gateway_body_timeout)
-        caller, fields = admit(app, message.headers)
+        caller, fields = admit(app, message.headers, SEND)
         vitals = app[VITALS]
         vitals.require_storage()
         vitals.require_room()

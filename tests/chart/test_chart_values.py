@@ -80,9 +80,9 @@ def test_extra_environment_and_egress(render: Render) -> None:
     )
     found = pods(objects)
     assert environment(found["gateway"])["ANGARIUM_GATEWAY_BODY_TIMEOUT"] == "30"
-    for component in ("deliverer", "operator"):
+    for component in ("deliverer", "operator", "gateway"):
         assert environment(found[component])["ANGARIUM_EGRESS_ALLOWED_CIDRS"] == "10.1.0.0/16,fd00::/8"
-    assert environment(found["deliverer"])["ANGARIUM_EGRESS_DENIED_CIDRS"] == "10.1.2.0/24"
+        assert environment(found[component])["ANGARIUM_EGRESS_DENIED_CIDRS"] == "10.1.2.0/24"
 
 
 def test_names_can_be_chosen(chart: Any, render: Render) -> None:

@@ -13,7 +13,8 @@ async def test_a_product_without_a_spec_gets_a_key_that_gateways_know(stage: Sta
         await stage.create("Product", "shop")
         product = await stage.ready("Product", "shop")
         secret = await stage.secret("shop-angarium")
-    assert secret.keys() == {"type", "provider", "uri", "host", "port", "api-key", "key-id", "product"}
+    tokens = {"jwt-private-key", "jwt-key-id", "jwt-issuer"}
+    assert secret.keys() == {"type", "provider", "uri", "host", "port", "api-key", "key-id", "product"} | tokens
     assert (secret["uri"], secret["host"], secret["port"]) == (
         "http://angarium-gateway.angarium:8480",
         "angarium-gateway.angarium",

@@ -47,6 +47,7 @@ NAME = "must be a name: lower case letters, digits, - or ., with a letter or dig
 LABEL = "must be a name: lower case letters, digits, -, with a letter or digit at either end"
 PATTERN = "segments are letters, digits, - and _, joined by dots; * stands for one segment, ** for the rest"
 URL = "must be an http or https URL, like https://example.com/hooks"
+HTTPS = "must be an https URL"
 BARE = "must not hold credentials or a fragment"
 HEADER_NAME = "names are letters, digits and !#$%&*+.^_`|~-, 64 characters at most"
 HEADER_OURS = "connection headers, host, user-agent, content-* and webhook-* are set by angarium"
@@ -127,6 +128,24 @@ REFUSALS = (
             "overlap must be shorter than interval",
         )
         for rotation in ({"interval": "24h"}, {"interval": "2h", "overlap": "120m"})  # the first by the default of 24h
+    ),
+    *(
+        Refusal("Product", {"jwt": {"issuer": url, "audience": "a"}}, "spec.jwt.issuer", message)
+        for url, message in (
+            ("http://id.example.com", HTTPS),
+            ("http://localhost.example.com", HTTPS),
+            ("ftp://id.example.com", URL),
+            ("https://user@id.example.com", BARE),
+        )
+    ),
+    Refusal(
+        "Product",
+        {"jwt": {"issuer": "https://id.example.com", "jwksUri": "http://10.0.0.1", "audience": "a"}},
+        "spec.jwt.jwksUri",
+        HTTPS,
+    ),
+    Refusal(
+        "Product", {"jwt": {"issuer": "https://id.example.com", "audience": " a"}}, "spec.jwt.audience", HEADER_VALUE
     ),
     Refusal("Product", {"allowedNamespaces": {"from": "Selector"}}, "spec.allowedNamespaces.selector", SELECTOR),
     Refusal("Product", {"allowedNamespaces": {"selector": {}}}, "spec.allowedNamespaces.selector", SELECTOR),

@@ -180,6 +180,8 @@ async def test_me(gateway: Gateway) -> None:
         "product": "shop/shop",
         "organization": None,
         "key": {"id": gateway.key.id},
+        "subject": None,
+        "scopes": ["send", "read", "admin"],
         "quotas": {"requestsPerSecond": None, "backlog": None},
     }
 

@@ -162,7 +162,7 @@ async def test_no_credentials_that_are_known(gateway: Gateway, headers: dict[str
         "type": "https://angarium.dev/problems/unauthenticated",
         "title": "Missing or unknown credentials",
         "status": 401,
-        "detail": "send an API key as `Authorization: Bearer <key>` or as `X-API-Key: <key>`",
+        "detail": "send an API key or a token as `Authorization: Bearer <key>`, or an API key as `X-API-Key: <key>`",
     }
     assert rejected("unauthenticated") == before + 1
 

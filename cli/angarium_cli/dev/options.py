@@ -72,4 +72,5 @@ class ServiceSettings:
             wrong = "\n".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors(include_url=False))
             raise Failure(f"an ANGARIUM_ variable is wrong:\n{wrong}", Exit.USAGE) from None
         allowed = (*LOOPBACK, *deliverer.egress_allowed_cidrs)
-        return cls(gateway, deliverer.model_copy(update={"egress_allowed_cidrs": allowed}))
+        local = {"egress_allowed_cidrs": allowed}
+        return cls(gateway.model_copy(update=local), deliverer.model_copy(update=local))

@@ -149,6 +149,9 @@ class Credential(StatusModel):
     state: Literal["Active", "Retiring"] = Field(description="Active, or Retiring: valid until expiresAt.")
     created_at: Time = Field(description="When it was made.")
     expires_at: Time | None = Field(default=None, description="When it stops being valid.")
+    public_key: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, description="Of an API key: the Ed25519 key that its tokens are checked with, in base64url."
+    )
 
 
 class Report(StatusModel):

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from angarium.resources.credentials import Credentials, Quotas, secret_name_stays
 from angarium.resources.delivery import ProductDelivery
+from angarium.resources.issuers import Jwt
 from angarium.resources.meta import ApiVersion, DisplayName, Identifier, Resource, Status
 from angarium.resources.rules import SpecModel
 from angarium.resources.selectors import AllowedNamespaces
@@ -21,6 +22,10 @@ class ProductSpec(SpecModel):
     quotas: Quotas = Field(default_factory=Quotas, description="Limits beyond which the gateway answers 429.")
     delivery: ProductDelivery = Field(
         default_factory=ProductDelivery, description="What its callbacks follow unless they say otherwise."
+    )
+    jwt: Jwt | None = Field(
+        default=None,
+        description="An OpenID Connect provider whose tokens speak for this Product. Default: only tokens of its own.",
     )
     allowed_namespaces: AllowedNamespaces = Field(
         default_factory=AllowedNamespaces,

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from angarium.tokens import SCOPES
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import PROBES
@@ -21,6 +22,8 @@ async def me(_: web.Request, caller: Caller) -> Answer:
             "product": tenant.product,
             "organization": tenant.organization,
             "key": key,
+            "subject": caller.subject,
+            "scopes": [scope for scope in SCOPES if caller.scopes is None or scope in caller.scopes],
             "quotas": {"requestsPerSecond": tenant.requests_per_second, "backlog": tenant.backlog},
         }
     )

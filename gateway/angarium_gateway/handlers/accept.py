@@ -6,6 +6,7 @@ from functools import lru_cache
 from aiohttp import web
 from prometheus_client import Counter
 
+from angarium import tokens
 from angarium.identifiers import route_id
 from angarium.notifications import Notification, Target
 from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
@@ -13,12 +14,15 @@ from angarium.telemetry import metrics
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
+from angarium_gateway.auth import Permission
 from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller, Tenant
 from angarium_gateway.idempotency import idempotency
 from angarium_gateway.problems import BACKLOG, MISMATCH, NO_PROVIDER, SPENT, Problem
 from angarium_gateway.requests import Asked, read_notification
+
+SEND = Permission(tokens.SEND, "send notifications")
 
 
 async def accept(request: web.Request, caller: Caller) -> Answer:

@@ -13,6 +13,7 @@ from angarium import apikeys
 from angarium.apikeys import ApiKey
 from angarium.records import KeyRecord
 from angarium.resources import Credential, Rotation
+from angarium.tokens import token_key
 from angarium_operator.planning.actions import Announcement
 
 MOST_RETIRING = 8
@@ -46,9 +47,13 @@ class KeyPlan:
 
     def records(self) -> tuple[KeyRecord, ...]:
         """What gateways must know: the valid keys, and the one to come."""
-        known = [KeyRecord(id=c.key_id, sha256=c.sha256, expires_ms=_ms(c.expires_at)) for c in self.credentials]
-        if self.announced:
-            known.insert(1, KeyRecord(id=apikeys.key_id(self.announced) or "", sha256=apikeys.digest(self.announced)))
+        known = [
+            KeyRecord(id=c.key_id, sha256=c.sha256, expires_ms=_ms(c.expires_at), public_key=c.public_key or "")
+            for c in self.credentials
+        ]
+        if (text := self.announced) != "":
+            public = token_key(text).public
+            known.insert(1, KeyRecord(id=apikeys.key_id(text) or "", sha256=apikeys.digest(text), public_key=public))
         return tuple(known)
 
 
@@ -117,7 +122,16 @@ def _rotated(text: str, overlap: timedelta) -> Announcement:
 
 
 def _active(text: str, now: datetime) -> Credential:
-    return Credential(key_id=apikeys.key_id(text) or "", sha256=apikeys.digest(text), state="Active", created_at=now)
+    return _with_public_key(
+        Credential(key_id=apikeys.key_id(text) or "", sha256=apikeys.digest(text), state="Active", created_at=now), text
+    )
+
+
+def _with_public_key(credential: Credential, text: str) -> Credential:
+    """A key that an operator made which knew no tokens gets its public half when it is next seen."""
+    if credential.public_key is not None or credential.sha256 != apikeys.digest(text):
+        return credential
+    return credential.model_copy(update={"public_key": token_key(text).public})
 
 
 def _retired(facts: KeyFacts, active: Credential | None, now: datetime) -> tuple[Credential, ...]:
@@ -140,7 +154,7 @@ def _finish(plan: KeyPlan, facts: KeyFacts, now: datetime) -> KeyPlan:
         times += [c.created_at + facts.rotation.interval for c in left if c.state == "Active"]
     return replace(
         plan,
-        credentials=left,
+        credentials=tuple(_with_public_key(each, plan.text) for each in left),
         announcements=plan.announcements + announcements,
         look_again=min(times, default=None),
     )

@@ -11,6 +11,7 @@ from angarium_operator.planning import programmed
 from angarium_operator.planning.actions import Plan
 from angarium_operator.planning.addresses import refusal
 from angarium_operator.planning.health import plan_health
+from angarium_operator.planning.issuers import issuer_verdict
 from angarium_operator.planning.issuing import Keys, issue
 from angarium_operator.planning.providers import plan_provider
 from angarium_operator.planning.references import Resolved, resolve
@@ -57,6 +58,8 @@ def _accepted(snapshot: Snapshot, resource: Resource) -> Verdict:
         refused = refusal(resource.spec.url, policy.allowed, policy.denied, allow_private=policy.allow_private)
         if refused is not None:
             return no("AddressRefused", refused)
+    if isinstance(resource, Product):
+        return issuer_verdict(snapshot, resource) or ACCEPTED
     return ACCEPTED
 
 

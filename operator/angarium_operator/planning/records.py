@@ -6,7 +6,14 @@ from collections.abc import Mapping
 import orjson
 
 from angarium.identifiers import resource_id
-from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium.records import (
+    CallbackRecord,
+    IssuerRecord,
+    KeyRecord,
+    OrganizationRecord,
+    ProductRecord,
+    ProviderRecord,
+)
 from angarium.resources import Callback, Organization, Product, Provider
 from angarium.sealing import SealError
 from angarium_operator.planning.references import Resolved
@@ -26,7 +33,13 @@ def product_record(product: Product, keys: tuple[KeyRecord, ...]) -> ProductReco
         backlog=spec.quotas.backlog,
         retention_s=int(spec.delivery.retention.total_seconds()),
         replicated=spec.delivery.durability == "Replicated",
+        jwt=_issuer(product),
     )
+
+
+def _issuer(product: Product) -> IssuerRecord | None:
+    said = product.spec.jwt
+    return None if said is None else IssuerRecord(**said.model_dump(exclude_none=True))
 
 
 def organization_record(

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from angarium import tokens
 from angarium.apikeys import key_id
+from angarium.identifiers import resource_id
 from angarium.resources import Organization, Product, Resource
 from angarium_operator.planning.actions import OwnerReference, SecretContent
 from angarium_operator.planning.snapshot import ManagedSecret, SecretName, Snapshot, secret_name
@@ -14,10 +16,11 @@ SIGNING_TYPE = "angarium.dev/signing"
 DEFAULT_PORTS = {"http": "80", "https": "443"}
 PASSING = frozenset({"previous-signing-key", "public-key"})  # there only while an overlap lasts, or for one type of key
 WHERE = frozenset({"uri", "host", "port"})  # what a setting of ours changes, not a person
+FOR_TOKENS = frozenset({tokens.PRIVATE_KEY, tokens.KEY_ID, tokens.ISSUER})  # a Secret may be older than they are
 
 
 def binding_data(resource: Resource, product: Product, key: str, gateway_url: str) -> dict[str, str]:
-    """By the Service Binding specification."""
+    """By the Service Binding specification, and what mints tokens: `jwt-issuer` is whom they act for."""
     url = urlsplit(gateway_url)
     data = {
         "type": "angarium",
@@ -27,6 +30,9 @@ def binding_data(resource: Resource, product: Product, key: str, gateway_url: st
         "port": str(url.port or DEFAULT_PORTS[url.scheme]),
         "api-key": key,
         "key-id": key_id(key) or "",
+        tokens.PRIVATE_KEY: tokens.token_key(key).private,
+        tokens.KEY_ID: key_id(key) or "",
+        tokens.ISSUER: resource_id("org" if isinstance(resource, Organization) else "prd", resource.metadata.uid),
         "product": product.metadata.name,
     }
     if isinstance(resource, Organization):
@@ -94,4 +100,8 @@ def edited(found: ManagedSecret | None, wanted: SecretContent | None) -> bool:
     if found is None or wanted is None:
         return False
     changed = {name for name, value in wanted.data.items() if found.data.get(name) != value}
+    if not FOR_TOKENS & found.data.keys():
+        changed -= FOR_TOKENS
+        if not changed:
+            return False
     return bool(changed - WHERE) or not changed

@@ -51,6 +51,13 @@ class SecretName(NamedTuple):
     name: str
 
 
+class Claim(NamedTuple):
+    """What one product alone may take tokens of."""
+
+    issuer: str
+    audience: str
+
+
 @dataclass(frozen=True, slots=True)
 class ManagedSecret:
     """A Secret that bears our label. `owners` are the uids it belongs to; `data` is in the clear."""
@@ -133,17 +140,19 @@ class Snapshot:
     _dependants: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _secret_users: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _secret_readers: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    _claimants: defaultdict[Claim, set[Key]] = field(default_factory=lambda: defaultdict(set))
 
     def put(self, resource: Resource) -> set[Key]:
         """Take in an object, new or changed."""
         key = Key.of(resource)
         before = self.objects.get(key)
+        rivals = self._rivals(before) | self._rivals(resource)
         if before is not None:
             self._unlink(key, before)
         self.broken.pop(key, None)
         self.objects[key] = resource
         self._link(key, resource)
-        return {key} | (self._around(key) if _matters(before, resource) else set())
+        return {key} | (self._around(key) | rivals if _matters(before, resource) else set())
 
     def put_broken(self, key: Key, broken: Broken) -> set[Key]:
         """Take in an object that can't be read; what it was before stays in use."""
@@ -152,7 +161,7 @@ class Snapshot:
 
     def remove(self, key: Key) -> set[Key]:
         """Forget an object."""
-        around = self._around(key)
+        around = self._around(key) | self._rivals(self.objects.get(key))
         self.broken.pop(key, None)
         self.counted.pop(key, None)
         self.pending.pop(key, None)
@@ -221,6 +230,14 @@ class Snapshot:
         """The objects that refer to this Secret, which is somebody else's."""
         return set(self._secret_readers.get(name, ()))
 
+    def claimants(self, claim: Claim) -> set[Key]:
+        """The products that want to take these tokens."""
+        return set(self._claimants.get(claim, ()))
+
+    def _rivals(self, resource: Resource | None) -> set[Key]:
+        claim = claim_of(resource)
+        return self.claimants(claim) if claim is not None else set()
+
     def _around(self, key: Key) -> set[Key]:
         """Who depends on an object, directly or through an organization."""
         direct = set(self._dependants.get(key, ()))
@@ -237,6 +254,8 @@ class Snapshot:
                 self._secret_readers[name].add(key)
         else:
             self._secret_users[secret_name(resource)].add(key)
+        if (claim := claim_of(resource)) is not None:
+            self._claimants[claim].add(key)
 
     def _unlink(self, key: Key, resource: Resource) -> None:
         for target in references(key, resource):
@@ -247,10 +266,20 @@ class Snapshot:
             _discard(self._secret_readers, name, key)
             if name not in self._secret_readers:
                 self.referred.pop(name, None)
+        if (claim := claim_of(resource)) is not None:
+            _discard(self._claimants, claim, key)
+
+
+def claim_of(resource: Resource | None) -> Claim | None:
+    """Whose tokens a product wants to take, beside those of its own."""
+    said = resource.spec.jwt if isinstance(resource, Product) else None
+    return None if said is None else Claim(said.issuer, said.audience)
 
 
 def _discard(
-    index: defaultdict[Key, set[Key]] | defaultdict[SecretName, set[Key]], at: Key | SecretName, key: Key
+    index: defaultdict[Key, set[Key]] | defaultdict[SecretName, set[Key]] | defaultdict[Claim, set[Key]],
+    at: Key | SecretName | Claim,
+    key: Key,
 ) -> None:
     found = index[at]  # type: ignore[index]  # each index is asked for its own kind of key
     found.discard(key)
