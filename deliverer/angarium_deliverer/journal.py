@@ -88,12 +88,12 @@ def _settled(channel: str, attempt: Attempt, move: Move) -> None:
 # What `labels` finds costs 1 µs each time, and there are four for each attempt.
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=65_536)
 def _attempts(product: str, channel: str, move: Move, reason: str) -> Counter:
     return metrics.ATTEMPTS.labels(product, channel, move.value, reason)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=65_536)
 def _ends(product: str, channel: str, move: Move) -> Counter:
     return metrics.SETTLED.labels(product, channel, move.value)
 

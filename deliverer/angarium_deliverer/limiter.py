@@ -30,6 +30,11 @@ class Limiter:
         self._all_at = 0.0
         self._told_to: tuple[object, int] = ((), 0)  # shards, and over how many a tenant's share is divided
 
+    @property
+    def behind(self) -> bool:
+        """Whether there are shards that have not been told yet: who took from them would keep no limit."""
+        return self._told_to != (self._queue.shards, self._queue.spread)
+
     def follow(self, tail: ConfigTail) -> None:
         """Hear of changes."""
         tail.listen(self._hear)

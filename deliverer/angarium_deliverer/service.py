@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from angarium.config import ConfigStore, ConfigTail, Presence
@@ -58,7 +58,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         ):
             if await _first(_read(tail, layout), stop.wait()):
                 async with running(
-                    forever("read", _reading(limiter, recoverer, relay)),
+                    forever("read", reading(limiter, recoverer, relay)),
                     forever("limit", limiter.step),
                     forever("promote", promoter.step),
                     forever("recover", recoverer.step),
@@ -77,14 +77,15 @@ async def _read(tail: ConfigTail, layout: Layout) -> None:
     await layout.known.wait()
 
 
-def _reading(limiter: Limiter, recoverer: Recoverer, relay: Relay) -> Any:
-    """First the limits, then what this pod's name held before a restart, then what is new."""
+def reading(limiter: Limiter, recoverer: Recoverer, relay: Relay) -> Callable[[], Awaitable[float]]:
+    """First the limits, again when shards are added; then what this pod's name held before a restart, then the new."""
     taken_up = False
 
     async def step() -> float:
         nonlocal taken_up
-        if not taken_up:
+        if limiter.behind:
             await limiter.tell()
+        if not taken_up:
             await recoverer.own()
             taken_up = True
         return await relay.step()
@@ -105,12 +106,12 @@ def _install(probes: Probes, queue: Queue, tail: ConfigTail, relay: Relay, stop:
     probes.ready["config"] = lambda: None if tail.loaded.is_set() else "it has not been read yet"
     probes.ready["draining"] = lambda: "this pod is going away" if stop.is_set() else None
 
-    def reading() -> str | None:
+    def stuck() -> str | None:
         idle = time.monotonic() - relay.last_read
-        stuck = tail.loaded.is_set() and queue.link.up and relay.free() > 0 and not stop.is_set() and idle > STUCK_AFTER
-        return f"no read for {idle:.0f} s" if stuck else None
+        able = tail.loaded.is_set() and queue.link.up and relay.free() > 0 and not stop.is_set()
+        return f"no read for {idle:.0f} s" if able and idle > STUCK_AFTER else None
 
-    probes.alive["reading"] = reading
+    probes.alive["reading"] = stuck
 
 
 async def _first(work: Coroutine[Any, Any, Any], stop: Coroutine[Any, Any, Any]) -> bool:

@@ -1,12 +1,21 @@
 """What a shard is told of limits, from config records."""
 
+from collections.abc import Callable, Mapping
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.deliverer.world import callback
 
-from angarium.records import OrganizationRecord
-from angarium_deliverer.limiter import limit_of, pace
+from angarium.config import ConfigTail
+from angarium.queue import Queue, Upkeep
+from angarium.records import CallbackRecord, OrganizationRecord
+from angarium.settings import RedisSettings
+from angarium_deliverer.limiter import Limiter, limit_of, pace
+from angarium_deliverer.recoverer import Recoverer
+from angarium_deliverer.relay import Relay
+from angarium_deliverer.service import reading
 
 
 @given(
@@ -62,3 +71,43 @@ def test_what_is_told_of_an_organization(weight: int, text: str) -> None:
     limit = limit_of(record, 4)
     assert limit is not None
     assert (limit.name, limit.tenant, limit.text) == ("org_eu", "", text)
+
+
+class Config:
+    """A config of one callback."""
+
+    def __init__(self, record: CallbackRecord) -> None:
+        self._record = record
+
+    def listen(self, listener: Callable[[Mapping[str, CallbackRecord]], None]) -> None:
+        """Tell what there is."""
+        listener({self._record.key: self._record})
+
+
+class Reader:
+    """Stands where the relay does: notes which shards know the callback's limit whenever they are read."""
+
+    def __init__(self, queue: Queue, upkeep: Upkeep, callback: str) -> None:
+        self._queue, self._upkeep, self._callback = queue, upkeep, callback
+        self.read: list[list[bool]] = []
+
+    async def own(self) -> None:
+        """There is nothing from before."""
+
+    async def step(self) -> float:
+        """Read all shards."""
+        self.read.append([self._callback in await self._upkeep.limited(keys) for keys in self._queue.shards])
+        return 0.0
+
+
+async def test_no_shard_is_read_before_it_knows_the_limits(redis_settings: RedisSettings) -> None:
+    one = callback("ordered", "http://127.0.0.1:1/", max_in_flight=1)
+    async with Queue(redis_settings, 1) as queue:
+        upkeep = Upkeep(queue, "d-1")
+        limiter, reader = Limiter(queue, upkeep), Reader(queue, upkeep, one.id)
+        limiter.follow(cast("ConfigTail", Config(one)))
+        step = reading(limiter, cast("Recoverer", reader), cast("Relay", reader))
+        await step()
+        queue.follow([4], [4])
+        await step()
+    assert reader.read == [[True], [True] * 4]

@@ -109,16 +109,16 @@ def _count(notification: Notification) -> None:
         _unmatched(notification.product).inc()
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def _accepted(product: str, priority: str) -> Counter:
     return metrics.ACCEPTED.labels(product, str(priority))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def _unmatched(product: str) -> Counter:
     return metrics.UNMATCHED.labels(product)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def _replays(product: str) -> Counter:
     return metrics.REPLAYED.labels(product)
