@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.deliverer.world import callback
 
+from angarium.queue import pace
 from angarium.records import OrganizationRecord
-from angarium_deliverer.limiter import limit_of, pace
+from angarium_deliverer.limiter import limit_of
 
 
 @given(
