@@ -168,6 +168,11 @@ class ConfigKeys:
         return f"{self._base}applied"
 
 
+def pace_key(name: str, prefix: str = "ang") -> str:
+    """STRING: when the next would be due if all had gone evenly (µs); forgotten once that is past."""
+    return f"{prefix}:pace:{name}"
+
+
 @dataclass(frozen=True)
 class PeopleKeys:
     """The keys of one tenant's users, groups and devices. All are kept until they are deleted.

@@ -133,6 +133,7 @@ class Result(StrEnum):
 
     DELIVERED = "delivered"
     SENT = "sent"  # handed over; whether it arrived is to be asked, or will be told
+    LATER = "later"  # not tried, as it is not its turn: again after `retry_after`, and no attempt is spent
     RETRYABLE = "retryable"
     PERMANENT = "permanent"
 

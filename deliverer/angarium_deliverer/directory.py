@@ -6,7 +6,9 @@ from typing import Any, Protocol
 import orjson
 
 from angarium.config import ConfigTail
+from angarium.errors import StorageUnavailable
 from angarium.notifications import Attempt, Outcome, Target
+from angarium.queue import Pacing, pace
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
 from angarium.sealing import Sealer, SealError
@@ -15,6 +17,8 @@ from angarium_deliverer.channels import Account, Way
 from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.routes import Carrier, Route
+
+REDIS_AWAY_PAUSE = 1.0  # s
 
 
 class Outlet(Protocol):
@@ -51,8 +55,8 @@ class Subscriber:
 class Directory:
     """Follows the config. What can't be opened or used is rejected, and its last good record stays."""
 
-    def __init__(self, sealer: Sealer, way: Way) -> None:
-        self._sealer, self._way = sealer, way
+    def __init__(self, sealer: Sealer, way: Way, pacing: Pacing) -> None:
+        self._sealer, self._way, self._pacing = sealer, way, pacing
         self._webhook = Webhook(way.dialer)
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
@@ -75,8 +79,16 @@ class Directory:
         product = self._product_of.get(tenant, tenant)
         carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
         own = [each for each in carriers if each.record.product_id == product and target.name in each.record.channels]
-        route = self._routes[target.id] = Route(target.name, own)
+        route = self._routes[target.id] = Route(target.name, own, self._wait)
         return route
+
+    async def _wait(self, provider: ProviderRecord) -> float:
+        """Seconds until a provider may be asked to send again; its tenants share its rate."""
+        interval, burst = pace(provider.rate_requests, provider.rate_period_s, spread=1)
+        try:
+            return await self._pacing.wait(provider.id, interval, burst)
+        except StorageUnavailable:
+            return REDIS_AWAY_PAUSE
 
     def accept(self, record: AnyRecord) -> None:
         """Open a record's credentials; raises ValueError, for ConfigTail to reject it."""

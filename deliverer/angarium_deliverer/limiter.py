@@ -6,12 +6,12 @@ the defaults is not told, so most callbacks cost nothing.
 
 import asyncio
 import contextlib
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from angarium.config import ConfigTail
-from angarium.queue import Limit, Queue, Upkeep
+from angarium.queue import Limit, Queue, Upkeep, pace
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium_deliverer.route_limits import RouteLimits
 
 SUSPENDED = "0 0 0"
 DRAINS = "1000000 0 0"  # deleted or disabled: what waits is to be refused, and nothing holds that up
@@ -25,6 +25,8 @@ class Limiter:
     def __init__(self, queue: Queue, upkeep: Upkeep) -> None:
         self._queue, self._upkeep = queue, upkeep
         self._known: dict[str, AnyRecord] = {}  # by key
+        self._routes = RouteLimits(lambda record: _text(record, queue.spread))
+        self._revision: Callable[[], int] = lambda: 0  # of the config that is heard
         self._untold: dict[str, Limit] = {}  # by name
         self._changed = asyncio.Event()
         self._all_at = 0.0
@@ -37,6 +39,7 @@ class Limiter:
 
     def follow(self, tail: ConfigTail) -> None:
         """Hear of changes."""
+        self._revision = lambda: tail.revision
         tail.listen(self._hear)
 
     def tell_again(self) -> None:
@@ -47,12 +50,13 @@ class Limiter:
         for key, record in changes.items():
             was = self._known.pop(key, None)
             before, now = self._limit(was), self._limit(record)
+            self._untold |= {limit.name: limit for limit in self._routes.hear(was, record, self._revision())}
             if before and (now is None or now.name != before.name):
                 self._untold[before.name] = Limit(before.name, before.tenant, before.revision, before.tenant and DRAINS)
-            if record and now:
+            if record:
                 self._known[key] = record
-                if now.text or (before and before.text):
-                    self._untold[now.name] = now
+            if now and (now.text or (before and before.text)):
+                self._untold[now.name] = now
         self._changed.set()
 
     def _limit(self, record: AnyRecord | None) -> Limit | None:
@@ -83,7 +87,8 @@ class Limiter:
 
     async def _tell_all(self) -> None:
         """What differs from the defaults, and what a shard believes of others."""
-        by_name = {limit.name: limit for limit in map(self._limit, self._known.values()) if limit}
+        by_name = self._routes.all(self._revision())
+        by_name |= {limit.name: limit for limit in map(self._limit, self._known.values()) if limit}
         told = {name: limit for name, limit in by_name.items() if limit.text}
         for keys in self._queue.shards:
             stale = await self._upkeep.limited(keys) - told.keys()
@@ -100,8 +105,8 @@ def limit_of(record: AnyRecord, spread: int) -> Limit | None:
     return Limit(record.id, record.tenant, record.revision, _text(record, spread))
 
 
-def _text(record: CallbackRecord, spread: int) -> str:
-    if record.disabled:
+def _text(record: CallbackRecord | ProviderRecord, spread: int) -> str:
+    if isinstance(record, CallbackRecord) and record.disabled:
         return DRAINS
     if record.suspended:
         return SUSPENDED
@@ -109,18 +114,3 @@ def _text(record: CallbackRecord, spread: int) -> str:
     if not interval and record.max_in_flight == DEFAULT and spread == 1:
         return ""
     return f"{max(1, record.max_in_flight // spread)} {interval} {burst}"
-
-
-def pace(requests: int | None, period: float, spread: int) -> tuple[int, int]:
-    """µs between attempts, and how many may go at once, so that no period ever sees more than `requests` in all shards.
-
-    What was saved up counts in: an even pace of `requests` with a burst on top would exceed it. With fewer requests
-    than shards each shard still has one at a time: then only the average holds.
-    """
-    if requests is None:
-        return 0, 0
-    if requests < spread:
-        return math.ceil(period * 1e6 * spread / requests), 1
-    share = requests // spread
-    burst = max(1, share // 10)
-    return math.ceil(period * 1e6 / (share - burst + 1)), burst

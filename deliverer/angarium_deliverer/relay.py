@@ -157,7 +157,10 @@ class Relay:
         except Exception:
             log.exception("a channel failed", extra={"delivery": started.attempt.delivery})
             outcome = Outcome(Result.RETRYABLE, "internal_error", "the channel failed; see the deliverer's log")
-        await self._settle(started, outlet, outcome, time.perf_counter() - began)
+        if outcome.result is Result.LATER:
+            await _persist(self._release, started, Release.SCHEDULE, outcome.retry_after or UNKNOWN_CALLBACK_PAUSE)
+        else:
+            await self._settle(started, outlet, outcome, time.perf_counter() - began)
 
     async def _settle(self, started: Started, outlet: Outlet, outcome: Outcome, took: float) -> None:
         attempt, notification = started.attempt, started.attempt.notification

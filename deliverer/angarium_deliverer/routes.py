@@ -1,6 +1,7 @@
 """Routes: by which providers a tenant's messages of a channel go, and what happens where one fails."""
 
 import hashlib
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from angarium.contents import Content, read_content
@@ -20,15 +21,16 @@ class Carrier:
     sender: Sender
 
 
+Wait = Callable[[ProviderRecord], Awaitable[float]]  # seconds until a provider's rate lets one more go; 0: now
+
+
 class Route:
     """The carriers of one channel of a product, the first to be tried first."""
 
-    def __init__(self, channel: str, carriers: list[Carrier]) -> None:
-        self.channel = channel
-        self._carriers = sorted(
-            (each for each in carriers if not each.record.suspended),
-            key=lambda each: (-each.record.priority, each.record.key),
-        )
+    def __init__(self, channel: str, carriers: list[Carrier], wait: Wait) -> None:
+        self.channel, self._wait = channel, wait
+        by_key = {each.record.key: each for each in carriers if not each.record.suspended}
+        self._carriers = [by_key[record.key] for record in in_turn(each.record for each in by_key.values())]
         first = self._carriers[0].record if self._carriers else None
         self.policy = RetryPolicy((first and first.retry_schedule_s) or DEFAULT_SCHEDULE)
         self.endpoint = _token([each.record for each in self._carriers])
@@ -44,8 +46,10 @@ class Route:
             return Outcome(Result.RETRYABLE, "unreadable_content", str(error), blameless=True)
         failed: list[str] = []
         outcome = NOBODY
-        for carrier in self._in_turn(name):
+        for carrier in self._known_first(name):
             known = reference if carrier.record.id == name else ""
+            if carrier.record.rate_requests and (seconds := await self._wait(carrier.record)):
+                return outcome if failed else Outcome(Result.LATER, retry_after=seconds)
             outcome = await carrier.sender.send(_message(attempt, self.channel, content, known))
             _sign(outcome, carrier.record, failed)
             if outcome.result is not Result.RETRYABLE or outcome.reference:
@@ -53,9 +57,14 @@ class Route:
             failed.append(f"{carrier.record.name}: {outcome.detail or outcome.reason}")
         return outcome
 
-    def _in_turn(self, first: str) -> list[Carrier]:
+    def _known_first(self, first: str) -> list[Carrier]:
         """Who was handed it before is asked first."""
         return sorted(self._carriers, key=lambda each: each.record.id != first) if first else self._carriers
+
+
+def in_turn(records: Iterable[ProviderRecord]) -> list[ProviderRecord]:
+    """The order in which providers are tried."""
+    return sorted(records, key=lambda record: (-record.priority, record.key))
 
 
 def _message(attempt: Attempt, channel: str, content: Content, reference: str) -> Message:

@@ -9,13 +9,10 @@ from hypothesis import strategies as st
 from tests.deliverer.world import callback
 
 from angarium.config import ConfigTail
-from angarium.queue import Queue, Upkeep
+from angarium.queue import Queue, Upkeep, pace
 from angarium.records import CallbackRecord, OrganizationRecord
 from angarium.settings import RedisSettings
-from angarium_deliverer.limiter import Limiter, limit_of, pace
-from angarium_deliverer.recoverer import Recoverer
-from angarium_deliverer.relay import Relay
-from angarium_deliverer.service import reading
+from angarium_deliverer.limiter import Limiter, limit_of
 
 
 @given(

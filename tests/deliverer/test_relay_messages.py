@@ -13,12 +13,14 @@ from tests.deliverer.world import SEAL_KEY, SOON, World, deliverer, settings, wo
 from angarium.contents import Email, write_contents
 from angarium.identifiers import route_id
 from angarium.notifications import DeliveryState, Notification, Priority, Stored, Target
-from angarium.queue import Intake, Ledger
-from angarium.records import ProviderRecord
+from angarium.queue import Census, Intake, Ledger
+from angarium.records import OrganizationRecord, ProductRecord, ProviderRecord
 from angarium.sealing import Sealer
 from angarium.settings import RedisSettings
 
 ROUTE = route_id("prd_shop", "email")
+SHOP = ProductRecord(namespace="shop", name="shop", id="prd_shop")
+ACME = OrganizationRecord(namespace="shop", name="acme", id="org_acme", product_id="prd_shop", product="shop/shop")
 NONE = Sealer([SEAL_KEY]).seal(b"{}")
 
 
@@ -32,12 +34,12 @@ def provider(name: str, port: int, **more: Any) -> ProviderRecord:
     )  # fmt: skip
 
 
-async def send(shop: World, *to: str, **more: Any) -> Notification:
+async def send(shop: World, *to: str, tenant: str = "prd_shop", **more: Any) -> Notification:
     """Accept a message, as the gateway does."""
     intake, now = Intake(shop.queue), time.time_ns() // 1_000_000
-    targets = tuple(Target(ROUTE, "email", address) for address in to)
+    targets = tuple(Target(route_id(tenant, "email"), "email", address) for address in to)
     notification = Notification(
-        intake.new_id("prd_shop", None, now), "prd_shop", "shop/shop", "message.email",
+        intake.new_id(tenant, None, now), tenant, "shop/shop", "message.email",
         write_contents([Email(subject="Order", text="On its way.")]), Priority.NORMAL, now, targets, **more,
     )  # fmt: skip
     await intake.enqueue(notification)
@@ -152,3 +154,42 @@ async def test_a_new_password_is_used_at_once(shop: World) -> None:
             assert (await attempts(shop, notification))[0]["reason"] == "authentication_failed"
             await shop.declare(right)
             assert states(await shop.settled(notification)) == ["delivered"]
+
+
+async def test_all_tenants_of_a_product_share_the_rate_of_its_provider(shop: World) -> None:
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(ACME, provider("main", mailbox.port, rate_requests=2, rate_period_s=7200.0))
+        async with deliverer(settings(shop.redis)):
+            sent = [await send(shop, "jane@example.com", tenant=tenant) for tenant in ("prd_shop", ACME.id)]
+            await shop.standing(delivered=1, waiting=1)
+            async with asyncio.timeout(SOON):
+                while not (backlog := await Census(shop.queue).backlog()).scheduled:
+                    await asyncio.sleep(0.01)
+        assert backlog.counters["delivered"] == len(mailbox.got) == 1
+        stored = [await shop.stored(one) for one in sent]
+    found = sorted((each.state.value, each.attempts) for one in stored for each in one.deliveries)
+    assert found == [("delivered", 1), ("waiting", 0)]
+
+
+async def test_beyond_the_rate_messages_of_one_tenant_wait_in_their_line(shop: World) -> None:
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(SHOP, provider("main", mailbox.port, rate_requests=2, rate_period_s=7200.0))
+        async with deliverer(settings(shop.redis)):
+            await send(shop, *[f"{number}@example.com" for number in range(20)])
+            await shop.standing(delivered=1, waiting=19)
+            backlog = await Census(shop.queue).backlog()
+    assert (backlog.scheduled, backlog.parked, len(mailbox.got)) == (0, 19, 1)
+
+
+async def test_a_suspended_provider_holds_what_waits_for_it_until_it_goes_on(shop: World) -> None:
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(SHOP, provider("main", mailbox.port, suspended=True))
+        async with deliverer(settings(shop.redis)):
+            await shop.applied()
+            notification = await send(shop, "jane@example.com")
+            async with asyncio.timeout(SOON):
+                while not (await Census(shop.queue).backlog()).parked:
+                    await asyncio.sleep(0.01)
+            await shop.declare(provider("main", mailbox.port))
+            stored = await shop.settled(notification)
+    assert [(each.state, each.attempts) for each in stored.deliveries] == [(DeliveryState.DELIVERED, 1)]

@@ -16,7 +16,7 @@ from angarium.config import ConfigStore, read_live
 from angarium.identifiers import resource_id
 from angarium.notifications import DeliveryState, Notification, Priority, Stored, Target
 from angarium.queue import Census, Intake, Ledger, Queue
-from angarium.records import CallbackRecord, ProviderRecord
+from angarium.records import AnyRecord, CallbackRecord
 from angarium.sealing import Sealer, generate_seal_key
 from angarium.settings import RedisSettings
 from angarium.signing import generate_hmac_key
@@ -62,7 +62,7 @@ class World:
     revision: int = 0
     posted: list[Notification] = field(default_factory=list)
 
-    async def declare(self, *records: CallbackRecord | ProviderRecord, deleted: tuple[str, ...] = ()) -> None:
+    async def declare(self, *records: AnyRecord, deleted: tuple[str, ...] = ()) -> None:
         """Publish as the operator does."""
         revisions = await (self.store.publish(records, deleted) if self.began else self.store.begin(records))
         self.began, self.revision = True, max(revisions.values())
@@ -112,6 +112,12 @@ class World:
         return {name: backlog.counters.get(name, 0) for name in ("accepted", "delivered", "refused", "dead")} | {
             "waiting": waiting
         }
+
+    async def standing(self, **expected: int) -> None:
+        """Wait until the totals are these, those that are not named being anything."""
+        async with asyncio.timeout(SOON):
+            while not expected.items() <= (await self.counters()).items():
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Starte
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
 from angarium.queue.ledger import Filters, Ledger, Page
+from angarium.queue.pacing import Pacing, pace
 from angarium.queue.queue import Queue
 from angarium.queue.upkeep import Limit, Promotion, Upkeep
 
@@ -32,6 +33,7 @@ __all__ = [
     "Layout",
     "Ledger",
     "Limit",
+    "Pacing",
     "Page",
     "Promotion",
     "Queue",
@@ -40,4 +42,5 @@ __all__ = [
     "Started",
     "Taken",
     "Upkeep",
+    "pace",
 ]

@@ -1,0 +1,80 @@
+"""Limits of routes: each tenant's messages of a channel keep those of the provider that is tried first.
+
+What several tenants share beyond that, the provider's rate, is kept where it is asked to send (pacing.py of the queue).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+from angarium.identifiers import route_id
+from angarium.queue import Limit
+from angarium.records import AnyRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium_deliverer.routes import in_turn
+
+Describe = Callable[[ProviderRecord], str]  # a limit in limit.lua's words
+
+
+class RouteLimits:
+    """Follows products, organizations and providers."""
+
+    def __init__(self, describe: Describe) -> None:
+        self._describe = describe
+        self._providers: dict[str, dict[str, ProviderRecord]] = defaultdict(dict)  # by product's id and record's key
+        self._tenants: dict[str, set[str]] = defaultdict(set)  # by product's id
+
+    def hear(self, was: AnyRecord | None, now: AnyRecord | None, revision: int) -> Iterator[Limit]:
+        """What shards are to be told of a change."""
+        for record in (was, now):
+            if isinstance(record, ProviderRecord):
+                yield from self._provided(record, now, revision)
+            elif isinstance(record, ProductRecord):
+                yield from self._served(record.id, record.id, revision, here=record is now)
+            elif isinstance(record, OrganizationRecord):
+                yield from self._served(record.product_id, record.id, revision, here=record is now)
+
+    def all(self, revision: int) -> dict[str, Limit]:
+        """Of all routes, by name."""
+        limits = [
+            limit
+            for product, tenants in self._tenants.items()
+            for text in [self._texts(product)]
+            for tenant in tenants
+            for limit in _limits(tenant, text, revision)
+        ]
+        return {limit.name: limit for limit in limits}
+
+    def _provided(self, record: ProviderRecord, now: AnyRecord | None, revision: int) -> Iterator[Limit]:
+        product, providers = record.product_id, self._providers[record.product_id]
+        before = self._texts(product)
+        if record is now:
+            providers[record.key] = record
+        else:
+            providers.pop(record.key, None)
+        after = self._texts(product)
+        changed = {
+            channel: after.get(channel, "")
+            for channel in before | after
+            if before.get(channel, "") != after.get(channel, "")
+        }
+        for tenant in self._tenants[product]:
+            yield from _limits(tenant, changed, revision)
+
+    def _served(self, product: str, tenant: str, revision: int, *, here: bool) -> Iterator[Limit]:
+        texts = self._texts(product)
+        if here:
+            self._tenants[product].add(tenant)
+        else:
+            self._tenants[product].discard(tenant)
+            texts = dict.fromkeys(texts, "")
+        yield from _limits(tenant, texts, revision)
+
+    def _texts(self, product: str) -> dict[str, str]:
+        """By channel, the first provider's limit; what is suspended is passed over, unless all are."""
+        providers = in_turn(self._providers[product].values())
+        last_first = sorted(providers, key=lambda record: record.suspended)[::-1]
+        return {channel: self._describe(record) for record in last_first for channel in record.channels}
+
+
+def _limits(tenant: str, texts: dict[str, str], revision: int) -> Iterator[Limit]:
+    for channel, text in texts.items():
+        yield Limit(route_id(tenant, channel), tenant, revision, text)

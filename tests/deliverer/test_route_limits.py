@@ -1,0 +1,57 @@
+"""What shards are told of routes, from providers and tenants that come, change and go."""
+
+from typing import Any
+
+from angarium.identifiers import route_id
+from angarium.queue import Limit
+from angarium.records import AnyRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium_deliverer.route_limits import RouteLimits
+
+SHOP = ProductRecord(namespace="shop", name="shop", id="prd_shop")
+ACME = OrganizationRecord(namespace="shop", name="acme", id="org_acme", product_id="prd_shop", product="shop/shop")
+
+
+def provider(name: str, most: int, **more: Any) -> ProviderRecord:
+    """Of the shop, for texts."""
+    return ProviderRecord(
+        namespace="shop", name=name, id=f"prv_{name}", product_id="prd_shop", type="twilio",
+        channels=("sms", "whatsapp"), max_in_flight=most, **more,
+    )  # fmt: skip
+
+
+def limits(*records: AnyRecord) -> RouteLimits:
+    """That know these."""
+    known = RouteLimits(lambda record: "0 0 0" if record.suspended else str(record.max_in_flight))
+    for record in records:
+        list(known.hear(None, record, 1))
+    return known
+
+
+def texts(known: RouteLimits) -> dict[str, str]:
+    """By route."""
+    return {name: limit.text for name, limit in known.all(1).items()}
+
+
+def test_each_tenant_has_a_route_for_each_channel() -> None:
+    routes = {route_id(tenant, channel) for tenant in ("prd_shop", "org_acme") for channel in ("sms", "whatsapp")}
+    for order in ((SHOP, ACME, provider("main", 7)), (provider("main", 7), ACME, SHOP)):
+        assert texts(limits(*order)) == dict.fromkeys(routes, "7")
+
+
+def test_the_first_that_is_not_suspended_says_the_limit() -> None:
+    first, second = provider("main", 7, priority=5), provider("backup", 3)
+    assert set(texts(limits(SHOP, first, second)).values()) == {"7"}
+    halted = first.model_copy(update={"suspended": True})
+    assert set(texts(limits(SHOP, halted, second)).values()) == {"3"}
+    assert set(texts(limits(SHOP, halted)).values()) == {"0 0 0"}
+
+
+def test_what_changes_is_told_and_nothing_else() -> None:
+    main, backup = provider("main", 7, priority=5), provider("backup", 3)
+    known = limits(SHOP, main, backup)
+    assert list(known.hear(backup, backup.model_copy(update={"max_in_flight": 4}), 2)) == []
+    told = list(known.hear(main, None, 3))
+    assert told == [Limit(route_id("prd_shop", channel), "prd_shop", 3, "4") for channel in ("sms", "whatsapp")]
+    assert next(known.hear(None, ACME, 4)) == Limit(route_id("org_acme", "sms"), "org_acme", 4, "4")
+    assert {limit.text for limit in known.hear(ACME, None, 5)} == {""}
+    assert route_id("org_acme", "sms") not in texts(known)
