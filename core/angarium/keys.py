@@ -165,3 +165,12 @@ class ConfigKeys:
     def applied(self) -> str:
         """HASH `<role> <pod>` → JSON {e: epoch, r: revision that it has applied, x: keys of records it rejected}."""
         return f"{self._base}applied"
+
+    @cached_property
+    def edits(self) -> str:
+        """STREAM of what callers want changed about Callbacks (e: JSON, f: fingerprint), until the operator answers."""
+        return f"{self._base}edits"
+
+    def edit_reply(self, edit: str) -> str:
+        """STRING `<fingerprint>[ <reply JSON>]` to an edit, for a minute; for a day where an Idempotency-Key names it."""
+        return f"{self._base}edit:{edit}"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from angarium.config import ConfigTail, Presence
+from angarium.edits import EditStore
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
 from angarium.queue import Intake, Layout, Ledger, Queue
@@ -32,11 +33,14 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     app[keys.DIRECTORY] = Directory()
     app[keys.TAIL] = ConfigTail(settings.redis)
     app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
-    app[keys.IN_PROGRESS], app[keys.TESTS] = InProgress(), Counter()
+    app[keys.IN_PROGRESS], app[keys.TESTS], app[keys.EDITING] = InProgress(), Counter(), Counter()
     app.cleanup_ctx.append(_storage)
     for endpoint in ENDPOINTS:
-        add = app.router.add_get if endpoint.method == "GET" else app.router.add_post  # HEAD comes with GET
-        add(endpoint.path, guarded(endpoint.serve, needs_storage=endpoint.needs_storage))
+        handler = guarded(endpoint.serve, needs_storage=endpoint.needs_storage)
+        if endpoint.method == "GET":
+            app.router.add_get(endpoint.path, handler)  # HEAD comes with it
+        else:
+            app.router.add_route(endpoint.method, endpoint.path, handler)
     app.router.add_get("/healthz", about.healthz)
     app.router.add_get("/readyz", about.readyz)
     add_pages(app)
@@ -52,6 +56,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         vitals = Vitals(queue, tail, settings.gateway_memory_limit)
         app[keys.LAYOUT] = layout = Layout(queue, writes=True)
         app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue, layout), Ledger(queue), vitals
+        app[keys.EDITS], app[keys.QUEUE] = EditStore(queue.link), queue
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
         async with _running(shards=layout.step, tail=tail.run, presence=presence.run, vitals=vitals.step):

@@ -6,7 +6,8 @@ from collections import Counter
 from aiohttp import web
 
 from angarium.config import ConfigTail
-from angarium.queue import Intake, Layout, Ledger
+from angarium.edits import EditStore
+from angarium.queue import Intake, Layout, Ledger, Queue
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
@@ -26,5 +27,8 @@ VITALS = web.AppKey("VITALS", Vitals)
 LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
 TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
+EDITS = web.AppKey("EDITS", EditStore)
+EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operator, by tenant
+QUEUE = web.AppKey("QUEUE", Queue)
 
 FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

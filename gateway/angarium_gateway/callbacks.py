@@ -1,6 +1,9 @@
-"""Finding a tenant's callbacks by the names it calls them."""
+"""A tenant's callbacks: finding them by the names it calls them, and showing them."""
+
+from typing import Any
 
 from angarium.records import CallbackRecord
+from angarium.resources import Health
 from angarium_gateway.directory import Directory, Tenant
 
 
@@ -15,3 +18,23 @@ def state_of(record: CallbackRecord) -> str:
     if record.disabled:
         return "disabled"
     return "suspended" if record.suspended else "active"
+
+
+def view(
+    record: CallbackRecord, tenant: Tenant, health: Health | None = None, *, pending: bool = False
+) -> dict[str, Any]:
+    """As callers see it; `health` where it is known, `pending` until gateways work with it."""
+    document: dict[str, Any] = {
+        "id": record.id,
+        "name": tenant.short(f"{record.namespace}/{record.name}"),
+        "events": record.events,
+        "url": record.url,
+        "suspended": record.suspended,
+        "state": "pending" if pending else state_of(record),
+        "managedBy": "api" if record.api_made else "gitops",
+    }
+    if record.disabled:
+        document["reason"] = record.disabled
+    if health is not None:
+        document["health"] = health
+    return document

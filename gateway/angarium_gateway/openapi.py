@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 from angarium import __version__
 from angarium_gateway.problems import Kind
 from angarium_gateway.requests import Request
-from angarium_gateway.responses import Health, ProblemDocument
+from angarium_gateway.responses import HealthView, ProblemDocument
 from angarium_gateway.routes import ENDPOINTS, Endpoint
 
 Document = dict[str, Any]
@@ -66,20 +66,24 @@ def _operation(endpoint: Endpoint) -> Document:
         "tags": [endpoint.tag],
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint.query), *_header_parameters(endpoint)],
         "responses": {
-            str(endpoint.status): {
-                "description": endpoint.answer.__doc__ or "",
-                "headers": _headers(endpoint.answer_headers | COMMON_HEADERS),
-                "content": {"application/json": {"schema": _reference(endpoint.answer)}},
-            },
+            str(endpoint.status): _success(endpoint),
             **_refusals(endpoint.problems),
         },
     }
     if endpoint.body:
         operation["requestBody"] = {
             "required": endpoint.body_required,
-            "content": {"application/json": {"schema": _reference(endpoint.body)}},
+            "content": {kind: {"schema": _reference(endpoint.body)} for kind in endpoint.media_types},
         }
     return operation
+
+
+def _success(endpoint: Endpoint) -> Document:
+    headers = _headers(endpoint.answer_headers | COMMON_HEADERS)
+    if endpoint.answer is None:
+        return {"description": "Done.", "headers": headers}
+    content = {"application/json": {"schema": _reference(endpoint.answer)}}
+    return {"description": endpoint.answer.__doc__ or "", "headers": headers, "content": content}
 
 
 def _path_parameters(endpoint: Endpoint) -> list[Document]:
@@ -156,7 +160,7 @@ def _headers(texts: dict[str, str]) -> Document:
 
 
 def _probe(path: str, summary: str) -> Document:
-    answer = {"content": {"application/json": {"schema": _reference(Health)}}}
+    answer = {"content": {"application/json": {"schema": _reference(HealthView)}}}
     return {
         "operationId": path.strip("/"),
         "summary": summary,
@@ -171,7 +175,10 @@ def _reference(model: type[BaseModel]) -> Document:
 
 
 def _schemas() -> Document:
-    answers: set[type[BaseModel]] = {endpoint.answer for endpoint in ENDPOINTS} | {ProblemDocument, Health}
+    answers: set[type[BaseModel]] = {endpoint.answer for endpoint in ENDPOINTS if endpoint.answer} | {
+        ProblemDocument,
+        HealthView,
+    }
     bodies: set[type[BaseModel]] = {endpoint.body for endpoint in ENDPOINTS if endpoint.body}
     queries: set[type[BaseModel]] = {endpoint.query for endpoint in ENDPOINTS}
     models = [(model, "validation") for model in sorted(answers | bodies | queries, key=lambda model: model.__name__)]

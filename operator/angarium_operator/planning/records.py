@@ -4,6 +4,7 @@ import hashlib
 
 import orjson
 
+from angarium.edits import API, MADE_BY
 from angarium.identifiers import resource_id
 from angarium.records import CallbackRecord, KeyRecord, OrganizationRecord, ProductRecord
 from angarium.resources import Callback, Organization, Product
@@ -82,6 +83,7 @@ def callback_record(
         rate_period_s=rate.period.total_seconds() if rate else 1.0,
         suspended=spec.suspend,
         endpoint=endpoint_token(callback),
+        api_made=callback.metadata.labels.get(MADE_BY) == API,
         disabled=disabled,
     )
 
