@@ -172,5 +172,5 @@ class ConfigKeys:
         return f"{self._base}edits"
 
     def edit_reply(self, edit: str) -> str:
-        """STRING `<fingerprint>[ <reply JSON>]` to an edit, for a minute; for a day where an Idempotency-Key names it."""
+        """STRING `<fingerprint>[ <reply JSON>]` to an edit: a minute, or a day where an Idempotency-Key names it."""
         return f"{self._base}edit:{edit}"

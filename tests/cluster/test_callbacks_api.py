@@ -10,7 +10,7 @@ from aiohttp import ClientSession
 from tests.cluster.operating import Stage
 from tests.gateway.running import Answer, Gateway, running
 
-from angarium.apikeys import parse
+from angarium.apikeys import ApiKey
 from angarium.link import Link
 from angarium_operator.callbacks import ClusterCallbacks
 
@@ -30,12 +30,11 @@ async def gateway(stage: Stage) -> AsyncIterator[Gateway]:
         yield one
 
 
-async def key_of(stage: Stage, kind: str, name: str) -> Any:
+async def key_of(stage: Stage, kind: str, name: str) -> ApiKey:
     """The API key that the operator made, once the gateway knows it."""
     await stage.ready(kind, name)
-    found = parse((await stage.secret(f"{name}-angarium"))["api-key"])
-    assert found is not None
-    return found
+    secret = await stage.secret(f"{name}-angarium")
+    return ApiKey(secret["key-id"], secret["api-key"])
 
 
 async def made(stage: Stage, gateway: Gateway, **members: Any) -> Answer:
@@ -217,14 +216,13 @@ async def test_the_same_key_makes_one_callback(stage: Stage, gateway: Gateway) -
 async def test_while_the_operator_is_away_sending_goes_on(stage: Stage, gateway: Gateway) -> None:
     async with shop(stage, gateway):
         await made(stage, gateway)
-    gateway.settings.gateway_edit_timeout = 0.3
     headers = {"Idempotency-Key": "later"}
-    asked = {"json": HOOK | {"name": "late"}, "headers": headers}
-    answer = await gateway.ask("POST", "/v1/callbacks", **asked)
-    assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
-    assert answer.json["type"].endswith("operator-unavailable")
-    assert (await gateway.post("order.paid")).status == 202
-    gateway.settings.gateway_edit_timeout = 8.0
+    asked: Any = {"json": HOOK | {"name": "late"}, "headers": headers}
+    async with running(stage.redis, gateway.session, gateway.link, gateway_edit_timeout=0.3) as hasty:
+        answer = await hasty.ask("POST", "/v1/callbacks", key=gateway.key, **asked)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+        assert answer.json["type"].endswith("operator-unavailable")
+        assert (await hasty.post("order.paid", key=gateway.key)).status == 202
     async with stage.operator():
         names = [each["metadata"]["name"] for each in await stage.api.list_all(stage.named("Callback", ""))]
         assert "late" not in names  # its caller had been told that it failed
