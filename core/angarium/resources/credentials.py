@@ -50,8 +50,8 @@ class Quotas(SpecModel):
     backlog: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Deliveries that may wait at a time. Default: no limit."
     )
-    callbacks: int = Field(
-        default=100, strict=True, ge=0, le=10_000, description="Callbacks that may be made through the API."
+    callbacks: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = Field(
+        default=None, description="Callbacks that may be made through the API. Default: 100."
     )
 
 

@@ -19,6 +19,7 @@ from angarium_operator.planning.references import Resolved, resolve
 from angarium_operator.planning.snapshot import Key, Snapshot, references
 
 Object = dict[str, Any]
+MOST_CALLBACKS = 100  # of a tenant, where no quota says otherwise
 GONE = "there is no such callback"
 GITOPS = "it was not made through the API; change it where it is declared"
 
@@ -61,7 +62,8 @@ def _tenant(owner: Product | Organization) -> str:
 def new_callback(snapshot: Snapshot, edit: Edit, caller: Caller) -> Object:
     """The object to create: in the namespace of its owner, and for nobody else."""
     made = sum(each.metadata.labels.get(MADE_BY) == API for each in snapshot.callbacks_of(caller.key))
-    most = caller.owner.spec.quotas.callbacks
+    quota = caller.owner.spec.quotas.callbacks
+    most = MOST_CALLBACKS if quota is None else quota
     if made >= most:
         raise EditRefused("quota", f"{most} callbacks may be made through the API; delete one first")
     _require_members(edit)
