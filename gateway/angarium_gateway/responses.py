@@ -149,6 +149,21 @@ class Retried(Response):
     deliveries: list[RetriedDelivery]
 
 
+class RateLimitView(Response):
+    """Attempts that may begin in a period."""
+
+    requests: int
+    period: str
+
+
+class CallbackDeliveryView(Response):
+    """How a callback is delivered to: its own choice, or its product's."""
+
+    timeout: str
+    max_in_flight: int
+    rate_limit: RateLimitView | None = None
+
+
 class CallbackView(Response):
     """A callback as the gateway knows it."""
 
@@ -156,6 +171,8 @@ class CallbackView(Response):
     name: str = Field(description="`namespace/name` where it is in another namespace.")
     events: list[str]
     url: str
+    headers: dict[str, str]
+    delivery: CallbackDeliveryView
     suspended: bool
     state: Literal["pending", "active", "suspended", "disabled"] = Field(
         description="`pending`: it was just made or changed, and no gateway works with it yet."

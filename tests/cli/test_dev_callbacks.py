@@ -1,12 +1,13 @@
 """Callbacks made through the API of `angarium dev`: they live in its state folder, over restarts."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 from standardwebhooks.webhooks import Webhook
-from tests.cli.dev_process import Receiver, angarium, callback, product
+from tests.cli.dev_process import PATIENCE, Receiver, angarium, callback, product
 
 
 async def run(folder: Path, *arguments: str) -> tuple[int, str]:
@@ -93,3 +94,22 @@ async def test_the_folder_takes_one_over(folder: Path, port: int, receiver: Rece
         declared.unlink()
         await dev.says("callback/orders +removed", line)
         assert await names(folder) == []
+
+
+async def test_one_that_was_given_up_goes_on(
+    folder: Path, port: int, receiver: Receiver, gateway: httpx.AsyncClient
+) -> None:
+    """The receiver said 410 Gone; activating it means: it is there again."""
+    (folder / "yaml/shop.yaml").write_text(product())
+    receiver.failures_left, receiver.failure = 1, 410
+    async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
+        await dev.ready()
+        await asked(folder, "create", "orders", receiver.url, "-e", "order.*")
+        headers = {"Authorization": f"Bearer {dev.api_key}"}
+        await gateway.post("/v1/notifications", json={"event": "order.paid", "data": 1}, headers=headers)
+        async with asyncio.timeout(PATIENCE):
+            while (listed := (await asked(folder, "list"))["callbacks"][0])["state"] != "disabled":
+                pass
+        assert (listed["reason"], listed["health"]) == ("gone", "Disabled")
+        assert (await asked(folder, "activate", "orders"))["state"] == "active"
+        assert (await asked(folder, "test", "orders"))["outcome"] == "delivered"

@@ -68,6 +68,8 @@ async def test_a_callback_is_made_and_works(stage: Stage, gateway: Gateway) -> N
             "name": "orders",
             "events": ["order.*"],
             "url": HOOK["url"],
+            "headers": {"X-Shop": "7"},
+            "delivery": {"timeout": "3s", "maxInFlight": 100},
             "suspended": False,
             "state": "active",
             "managedBy": "api",

@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from angarium.edits import Action, Edit, EditsFull, Envelope, Reply
+from angarium.records import CallbackRecord
 from angarium_gateway import render
 from angarium_gateway.answers import Answer, NoContent
 from angarium_gateway.appkeys import DIRECTORY, EDITING, EDITS, SETTINGS, STOP
@@ -160,7 +161,7 @@ async def _done(request: web.Request, caller: Caller, edit: Edit) -> dict[str, A
     reply = await _ask(request, caller, edit)
     if reply.callback is None:
         raise Problem(CONFLICT, "it can't be read any more; ask for it again")
-    seen = await _until_seen(request, caller, edit, reply.callback.generation)
+    seen = await _until_seen(request, caller, edit, reply.callback)
     return view(reply.callback, caller.tenant, pending=not seen)
 
 
@@ -198,18 +199,23 @@ async def _replied(app: web.Application, id_: str, patience: float) -> Reply | N
     return None
 
 
-async def _until_seen(request: web.Request, caller: Caller, edit: Edit, generation: int | None) -> bool:
-    """Whether this gateway works with that generation, or with none (None), before long: a caller reads its writes."""
+async def _until_seen(request: web.Request, caller: Caller, edit: Edit, told: CallbackRecord | None) -> bool:
+    """Whether this gateway works with what was told, or with none, before long: so a caller reads its own writes."""
     loop = asyncio.get_running_loop()
     end = loop.time() + SEEN
-    while True:
-        record = _known(request, caller, edit)
-        if record is None if generation is None else record is not None and record.generation >= generation:
-            return True
+    while not _is(_known(request, caller, edit), told):
         if loop.time() >= end or request.app[STOP].is_set():
             return False
         await asyncio.sleep(FIRST_PAUSE)
+    return True
 
 
-def _known(request: web.Request, caller: Caller, edit: Edit) -> Any:
+def _is(known: CallbackRecord | None, told: CallbackRecord | None) -> bool:
+    """Whether a gateway is up to date; enabling an endpoint makes another token, but no generation."""
+    if known is None or told is None:
+        return known is told
+    return (known.generation, known.endpoint) == (told.generation, told.endpoint) or known.generation > told.generation
+
+
+def _known(request: web.Request, caller: Caller, edit: Edit) -> CallbackRecord | None:
     return find(request.app[DIRECTORY], caller.tenant, f"{edit.namespace}/{edit.name}")
