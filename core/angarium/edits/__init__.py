@@ -5,7 +5,7 @@ operator carries out and replies. An edit lives for seconds: what nobody has beg
 """
 
 from angarium.edits.envelope import Envelope, EnvelopeError, seal_for
-from angarium.edits.model import API, MADE_BY, MEMBERS, REQUEST, Action, Edit, EditError, Refusal, Reply
+from angarium.edits.model import API, MADE_BY, MEMBERS, REQUEST, REQUESTED_BY, Action, Edit, EditError, Refusal, Reply
 from angarium.edits.store import Asked, EditsFull, EditStore, OpenEdit
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "MADE_BY",
     "MEMBERS",
     "REQUEST",
+    "REQUESTED_BY",
     "Action",
     "Asked",
     "Edit",

@@ -8,6 +8,7 @@ from angarium.records import CallbackRecord
 
 MADE_BY, API = "angarium.dev/managed-by", "api"  # the label of Callbacks that were made through the API
 REQUEST = "angarium.dev/request"  # annotation: the edit that made it, so that its repetition recognizes it
+REQUESTED_BY = "angarium.dev/requested-by"  # annotation, for people: who had it made
 MEMBERS = frozenset({"events", "url", "signing", "headers", "delivery", "suspend"})  # of a spec, that callers may set
 
 Action = Literal["create", "change", "delete", "reveal"]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from angarium.edits import API, MADE_BY, MEMBERS, REQUEST, Edit, EditError, Refusal
+from angarium.edits import API, MADE_BY, MEMBERS, REQUEST, REQUESTED_BY, Edit, EditError, Refusal
 from angarium.identifiers import resource_id
 from angarium.records import CallbackRecord
 from angarium.resources import API_VERSION, Callback, Organization, Product, problems
@@ -74,7 +74,7 @@ def new_callback(snapshot: Snapshot, edit: Edit, caller: Caller) -> Object:
             "name": edit.name,
             "namespace": caller.key.namespace,
             "labels": {MADE_BY: API},
-            "annotations": {REQUEST: edit.id},
+            "annotations": {REQUEST: edit.id, REQUESTED_BY: edit.by},
         },
         "spec": edit.members | {f"{caller.key.kind}Ref": {"name": caller.key.name}},
     }
