@@ -94,6 +94,9 @@ class Editor:
         except (NotNow, Outdated, TimeoutError) as error:
             log.warning("an edit can't be done now", extra={"callback": edit.name, "error": str(error)})
             return False
+        except Exception:
+            log.exception("an edit could not be done", extra={"callback": edit.name})  # its caller hears nothing: 503
+            return False
         said = {"action": edit.action, "callback": f"{edit.namespace}/{edit.name}", "by": edit.by}
         log.info("an edit through the API", extra=said | {"refused": reply.refused or ""})
         EDITS.labels(edit.action, reply.refused or "done").inc()

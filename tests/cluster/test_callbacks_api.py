@@ -12,6 +12,7 @@ from tests.gateway.running import Answer, Gateway, running
 
 from angarium.apikeys import ApiKey
 from angarium.link import Link
+from angarium_operator.api import Api, ApiRefused
 from angarium_operator.callbacks import ClusterCallbacks
 
 HOOK = {"name": "orders", "events": ["order.*"], "url": "https://example.com/hooks"}
@@ -266,3 +267,64 @@ async def test_an_installation_that_does_not_allow_it(stage: Stage, gateway: Gat
         gateway.key = await key_of(stage, "Product", "shop")
         answer = await gateway.ask("POST", "/v1/callbacks", json=HOOK)
         assert answer.status == 403
+
+
+async def test_one_edit_that_fails_harms_no_other(
+    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    inner = ClusterCallbacks.read
+
+    async def stumble(self: ClusterCallbacks, namespace: str, name: str) -> Any:
+        if name == "cursed":
+            raise RuntimeError("a mistake of ours")
+        return await inner(self, namespace, name)
+
+    monkeypatch.setattr(ClusterCallbacks, "read", stumble)
+    async with (
+        shop(stage, gateway),
+        running(stage.redis, gateway.session, gateway.link, gateway_edit_timeout=2.0) as hasty,
+    ):
+        cursed = asyncio.create_task(
+            hasty.ask("POST", "/v1/callbacks", key=gateway.key, json=HOOK | {"name": "cursed"})
+        )
+        await made(stage, gateway)
+        assert (await cursed).status == 503
+    assert "an edit could not be done" in caplog.text
+
+
+async def test_an_api_server_that_is_away_is_waited_for(
+    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 3
+
+    async def away(self: Api, *arguments: Any, **more: Any) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            raise ApiRefused(0, "Unreachable", "connection refused")
+        return await inner(self, *arguments, **more)
+
+    async with shop(stage, gateway):
+        inner = Api.create
+        monkeypatch.setattr(Api, "create", away)
+        await made(stage, gateway)
+        assert left == 0
+
+
+async def test_somebody_else_changes_it_at_the_same_time(
+    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The label is taken away between look and change: the change does not happen."""
+    inner = ClusterCallbacks.change
+
+    async def late(self: ClusterCallbacks, namespace: str, name: str, patch: Any) -> Any:
+        await stage.api.patch(stage.named("Callback", name), {"metadata": {"labels": {MADE_BY: None}}})
+        return await inner(self, namespace, name, patch)
+
+    async with shop(stage, gateway):
+        await made(stage, gateway)
+        monkeypatch.setattr(ClusterCallbacks, "change", late)
+        answer = await gateway.ask("PATCH", "/v1/callbacks/orders", json={"suspend": True})
+        assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "managed-by-gitops")
+        found = await stage.api.get(stage.named("Callback", "orders"))
+        assert not found["spec"]["suspend"]

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.core.redis_servers import Clustered
 
 from angarium.edits import Edit, EditsFull, EditStore, Envelope, EnvelopeError, Reply, seal_for
 from angarium.edits import store as module
@@ -112,6 +114,16 @@ async def test_an_edit_that_cannot_be_read_is_void(store: EditStore, link: Link)
     await store.drop(opened)
     await store.ask(edit(), "f", LIFE)
     assert (await only(store)).edit == edit()
+
+
+async def test_over_a_cluster(tmp_path: Path) -> None:
+    servers = Clustered(tmp_path)
+    async with servers.running(), Link(servers.settings) as link:
+        store = EditStore(link)
+        await store.ask(edit(), "f", LIFE)
+        opened = await only(store)
+        await store.answer(opened, Reply(detail="done"))
+        assert await store.reply("one") == Reply(detail="done")
 
 
 @given(st.binary(max_size=300))

@@ -15,6 +15,7 @@ from angarium.link import Link
 from angarium.lua import Script
 
 ASK = Script("angarium.edits", "ask")
+OPEN = Script("angarium.edits", "open")
 ANSWER = Script("angarium.edits", "answer")
 LONGEST_LIFE_MS = 120_000  # of an edit; none stays in the stream for longer, whatever becomes of everybody
 MOST_OPEN = 256  # edits, of all tenants
@@ -74,11 +75,10 @@ class EditStore:
 
     async def wait(self) -> list[OpenEdit]:
         """The edits that are open, oldest first, as soon as there are any; none after a while."""
-        found = await self._link.call("XREAD", "COUNT", AT_ONCE, "BLOCK", BLOCK_MS, "STREAMS", self._keys.edits, "0-0")
-        if not found:
+        if not await self._link.call("XREAD", "COUNT", 1, "BLOCK", BLOCK_MS, "STREAMS", self._keys.edits, "0-0"):
             return []
-        seconds, microseconds = await self._link.call("TIME")
-        return [_open(entry, int(seconds) * 1000 + int(microseconds) // 1000) for entry in _entries(found)]
+        now_ms, entries = await OPEN.run(self._link, [self._keys.edits], [AT_ONCE])
+        return [_open(entry, now_ms) for entry in entries]
 
     async def answer(self, opened: OpenEdit, reply: Reply) -> None:
         """Reply, and close the edit."""
@@ -92,14 +92,6 @@ class EditStore:
     async def drop(self, opened: OpenEdit) -> None:
         """Close an edit that nobody waits for any more."""
         await self._link.call("XDEL", self._keys.edits, opened.entry)
-
-
-def _entries(found: Any) -> list[Any]:
-    """What XREAD brought, in the shapes of RESP2 and RESP3."""
-    entries = next(iter(found.values())) if isinstance(found, dict) else found[0][1]
-    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], list):
-        entries = entries[0]
-    return list(entries)
 
 
 def _open(entry: Any, now_ms: int) -> OpenEdit:
