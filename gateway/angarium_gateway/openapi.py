@@ -184,4 +184,15 @@ def _schemas() -> Document:
     models = [(model, "validation") for model in sorted(answers | bodies | queries, key=lambda model: model.__name__)]
     _, schema = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]  # the mode is a literal
     unused = {model.__name__ for model in queries}
-    return {name: definition for name, definition in schema["$defs"].items() if name not in unused}
+    return {name: _our_own(definition) for name, definition in schema["$defs"].items() if name not in unused}
+
+
+def _our_own(schema: Any) -> Any:
+    """Without what only the Kubernetes API makes of a resource's model."""
+    match schema:
+        case dict():
+            return {name: _our_own(each) for name, each in schema.items() if not name.startswith("x-kubernetes-")}
+        case list():
+            return [_our_own(each) for each in schema]
+        case _:
+            return schema

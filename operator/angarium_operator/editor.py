@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from angarium.edits import Edit, EditStore, EnvelopeError, OpenEdit, Reply, seal_for
 from angarium.identifiers import resource_id
+from angarium.signing import HMAC_PREFIX, PUBLIC_PREFIX
 from angarium.telemetry.metrics import EDITS
 from angarium_operator.planning import Snapshot
 from angarium_operator.planning.edits import (
@@ -31,6 +32,9 @@ log = logging.getLogger(__name__)
 AGAIN = 0.3  # s until what could not be done is tried again
 TRIES = 4  # against somebody who changes the same object
 ATTEMPT_S = 8.0  # s for one edit, so that an API server that hangs doesn't hold up the others for long
+
+HALVES = {"HMAC": "signing-key", "Ed25519": "public-key"}  # of the Secret, that a receiver needs
+PREFIXES = {"HMAC": HMAC_PREFIX, "Ed25519": PUBLIC_PREFIX}
 
 Object = dict[str, Any]
 
@@ -157,11 +161,11 @@ class Editor:
         """The signing key for who verifies: of Ed25519 the public half alone."""
         callback = read(own(await self._callbacks.read(edit.namespace, edit.name), caller))
         secret = ours(self._snapshot, callback) if callback else None
-        if callback is None or secret is None or not secret.data.get("signing-key"):
+        kind = callback.spec.signing.type if callback else "HMAC"
+        key = secret.data.get(HALVES[kind], "") if secret else ""
+        if not key.startswith(PREFIXES[kind]):  # of another type, until it is replaced
             raise EditRefused("unmade", "its signing key has not been made yet; ask again in a moment")
-        kind = callback.spec.signing.type
-        name = "public-key" if kind == "Ed25519" else "signing-key"
-        plain = json.dumps({"type": kind, "key": secret.data.get(name, "")}).encode()
+        plain = json.dumps({"type": kind, "key": key}).encode()
         try:
             return Reply(sealed=seal_for(edit.seal_to, plain))
         except EnvelopeError as error:

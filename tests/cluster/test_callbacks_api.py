@@ -2,61 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession
+from tests.cluster.callers import HOOK, MADE_BY, gateway_beside, key_of, kind_of, made, shop
 from tests.cluster.operating import Stage
-from tests.gateway.running import Answer, Gateway, running
-
-from angarium.apikeys import ApiKey
-from angarium.link import Link
-from angarium_operator.api import Api, ApiRefused
-from angarium_operator.callbacks import ClusterCallbacks
-
-HOOK = {"name": "orders", "events": ["order.*"], "url": "https://example.com/hooks"}
-MADE_BY = "angarium.dev/managed-by"
+from tests.gateway.running import Gateway
 
 
 @pytest.fixture
 async def gateway(stage: Stage) -> AsyncIterator[Gateway]:
     """A gateway, with a deliverer beside it."""
-    async with (
-        ClientSession() as session,
-        Link(stage.redis) as link,
-        running(stage.redis, session, link, wait=False, gateway_edit_timeout=8.0) as one,
-        stage.pod("deliverer"),
-    ):
+    async with gateway_beside(stage) as one:
         yield one
-
-
-async def key_of(stage: Stage, kind: str, name: str) -> ApiKey:
-    """The API key that the operator made, once the gateway knows it."""
-    await stage.ready(kind, name)
-    secret = await stage.secret(f"{name}-angarium")
-    return ApiKey(secret["key-id"], secret["api-key"])
-
-
-async def made(stage: Stage, gateway: Gateway, **members: Any) -> Answer:
-    """Make a callback of the shop."""
-    answer = await gateway.ask("POST", "/v1/callbacks", json=HOOK | members)
-    assert answer.status == 201, answer.body
-    return answer
-
-
-@asynccontextmanager
-async def shop(stage: Stage, gateway: Gateway, **spec: Any) -> AsyncIterator[None]:
-    """The operator, and a Product whose key the gateway is asked with."""
-    async with stage.operator():
-        await stage.product(**spec)
-        gateway.key = await key_of(stage, "Product", "shop")
-        yield
 
 
 async def test_a_callback_is_made_and_works(stage: Stage, gateway: Gateway) -> None:
     async with shop(stage, gateway):
-        answer = await made(stage, gateway, delivery={"timeout": "3s"}, headers={"X-Shop": "7"})
+        answer = await made(gateway, delivery={"timeout": "3s"}, headers={"X-Shop": "7"})
         assert answer.headers["Location"] == "/v1/callbacks/orders"
         found = await stage.ready("Callback", "orders")
         assert found["metadata"]["labels"] == {MADE_BY: "api"}
@@ -84,19 +47,20 @@ async def test_a_callback_is_made_and_works(stage: Stage, gateway: Gateway) -> N
 
 async def test_its_secret_can_be_read_by_who_made_it(stage: Stage, gateway: Gateway) -> None:
     async with shop(stage, gateway):
-        answer = await made(stage, gateway)
+        answer = await made(gateway)
         await stage.ready("Callback", "orders")
         secret = await gateway.ask("GET", answer.json["signingSecret"])
         assert secret.json == {"type": "HMAC", "key": (await stage.secret("orders-signing"))["signing-key"]}
-        await made(stage, gateway, name="open", signing={"type": "Ed25519"})
+        await made(gateway, name="open", signing={"type": "Ed25519"})
         await stage.ready("Callback", "open")
         secret = await gateway.ask("GET", "/v1/callbacks/open/secret")
         assert secret.json == {"type": "Ed25519", "key": (await stage.secret("open-signing"))["public-key"]}
+        assert secret.json["key"].startswith("whpk_")
 
 
 async def test_it_is_changed_suspended_activated_and_deleted(stage: Stage, gateway: Gateway) -> None:
     async with shop(stage, gateway):
-        await made(stage, gateway, delivery={"timeout": "3s", "maxInFlight": 5})
+        await made(gateway, delivery={"timeout": "3s", "maxInFlight": 5})
         changed = await gateway.ask(
             "PATCH",
             "/v1/callbacks/orders",
@@ -131,7 +95,7 @@ async def test_what_gitops_made_stays_as_it_is(stage: Stage, gateway: Gateway) -
             ("GET", "/v1/callbacks/warehouse/secret", None),
         ):
             answer = await gateway.ask(method, path, json=body)
-            assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "managed-by-gitops"), path
+            assert kind_of(answer) == (409, "managed-by-gitops"), path
         assert (await stage.api.get(stage.named("Callback", "warehouse")))["spec"] == before
         listed = await gateway.ask("GET", "/v1/callbacks")
         assert [each["managedBy"] for each in listed.json["callbacks"]] == ["gitops"]
@@ -139,7 +103,7 @@ async def test_what_gitops_made_stays_as_it_is(stage: Stage, gateway: Gateway) -
 
 async def test_who_takes_the_label_away_takes_it_over(stage: Stage, gateway: Gateway) -> None:
     async with shop(stage, gateway):
-        await made(stage, gateway)
+        await made(gateway)
         await stage.api.patch(stage.named("Callback", "orders"), {"metadata": {"labels": {MADE_BY: "gitops"}}})
         assert (await gateway.ask("DELETE", "/v1/callbacks/orders")).status == 409
 
@@ -148,7 +112,7 @@ async def test_tenants_do_not_see_each_other(stage: Stage, gateway: Gateway) -> 
     async with shop(stage, gateway):
         await stage.create("Organization", "acme", {"productRef": {"name": "shop"}})
         acme = await key_of(stage, "Organization", "acme")
-        await made(stage, gateway)
+        await made(gateway)
         absent = await gateway.ask("DELETE", "/v1/callbacks/nothing", key=acme)
         for method, path, body in (
             ("PATCH", "/v1/callbacks/orders", {"url": "https://acme.example.com"}),
@@ -170,15 +134,15 @@ async def test_tenants_do_not_see_each_other(stage: Stage, gateway: Gateway) -> 
 
 async def test_more_than_the_quota_and_what_the_product_forbids(stage: Stage, gateway: Gateway) -> None:
     async with shop(stage, gateway, quotas={"callbacks": 1}):
-        await made(stage, gateway)
+        await made(gateway)
         full = await gateway.ask("POST", "/v1/callbacks", json=HOOK | {"name": "second"})
-        assert (full.status, full.json["type"].rpartition("/")[2]) == (409, "callback-quota")
+        assert kind_of(full) == (409, "callback-quota")
         assert (await gateway.ask("DELETE", "/v1/callbacks/orders")).status == 204
-        await made(stage, gateway, name="second")
+        await made(gateway, name="second")
         await stage.api.patch(stage.named("Product", "shop"), {"spec": {"api": {"callbacks": "Forbidden"}}})
         await stage.ready("Product", "shop")
         answer = await gateway.ask("PATCH", "/v1/callbacks/second", json={"suspend": True})
-        assert (answer.status, answer.json["type"].rpartition("/")[2]) == (403, "callbacks-forbidden")
+        assert kind_of(answer) == (403, "callbacks-forbidden")
 
 
 @pytest.mark.parametrize(
@@ -211,120 +175,6 @@ async def test_the_same_key_makes_one_callback(stage: Stage, gateway: Gateway) -
         )
         assert {(each.status, each.json["id"]) for each in several} == {(201, several[0].json["id"])}
         other = await gateway.ask("POST", "/v1/callbacks", json=HOOK | {"events": ["x"]}, headers=headers)
-        assert (other.status, other.json["type"].rpartition("/")[2]) == (422, "idempotency-mismatch")
+        assert kind_of(other) == (422, "idempotency-mismatch")
         again = await gateway.ask("POST", "/v1/callbacks", json=HOOK)
         assert (again.status, again.json["detail"]) == (409, "a callback of this name exists; PATCH changes it")
-
-
-async def test_while_the_operator_is_away_sending_goes_on(stage: Stage, gateway: Gateway) -> None:
-    async with shop(stage, gateway):
-        await made(stage, gateway)
-    headers = {"Idempotency-Key": "later"}
-    asked: Any = {"json": HOOK | {"name": "late"}, "headers": headers}
-    async with running(stage.redis, gateway.session, gateway.link, gateway_edit_timeout=0.3) as hasty:
-        answer = await hasty.ask("POST", "/v1/callbacks", key=gateway.key, **asked)
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
-        assert answer.json["type"].endswith("operator-unavailable")
-        assert (await hasty.post("order.paid", key=gateway.key)).status == 202
-    async with stage.operator():
-        names = [each["metadata"]["name"] for each in await stage.api.list_all(stage.named("Callback", ""))]
-        assert "late" not in names  # its caller had been told that it failed
-        assert (await gateway.ask("POST", "/v1/callbacks", **asked)).status == 201
-
-
-@pytest.mark.parametrize("action", ["create", "delete"])
-async def test_an_operator_killed_before_it_answers(
-    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, action: str
-) -> None:
-    """What it has written stands; the next operator finds the edit and gives the answer that is due."""
-    written = asyncio.Event()
-    inner = getattr(ClusterCallbacks, action)
-
-    async def write_and_hang(self: ClusterCallbacks, given: Any) -> Any:
-        await inner(self, given)
-        written.set()
-        await asyncio.Event().wait()
-
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(shop(stage, gateway))
-        if action == "delete":
-            await made(stage, gateway)
-            await stage.ready("Callback", "orders")
-        monkeypatch.setattr(ClusterCallbacks, action, write_and_hang)
-        request = ("POST", "/v1/callbacks") if action == "create" else ("DELETE", "/v1/callbacks/orders")
-        asking = asyncio.create_task(gateway.ask(*request, json=HOOK if action == "create" else None))
-        await written.wait()
-    monkeypatch.setattr(ClusterCallbacks, action, inner)
-    async with stage.operator():
-        assert (await asking).status == (201 if action == "create" else 204)
-        names = [each["metadata"]["name"] for each in await stage.api.list_all(stage.named("Callback", ""))]
-        assert names == (["orders"] if action == "create" else [])
-
-
-async def test_an_installation_that_does_not_allow_it(stage: Stage, gateway: Gateway) -> None:
-    async with stage.operator(api_callbacks=False):
-        await stage.product()
-        gateway.key = await key_of(stage, "Product", "shop")
-        answer = await gateway.ask("POST", "/v1/callbacks", json=HOOK)
-        assert answer.status == 403
-
-
-async def test_one_edit_that_fails_harms_no_other(
-    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    inner = ClusterCallbacks.read
-
-    async def stumble(self: ClusterCallbacks, namespace: str, name: str) -> Any:
-        if name == "cursed":
-            raise RuntimeError("a mistake of ours")
-        return await inner(self, namespace, name)
-
-    monkeypatch.setattr(ClusterCallbacks, "read", stumble)
-    async with (
-        shop(stage, gateway),
-        running(stage.redis, gateway.session, gateway.link, gateway_edit_timeout=2.0) as hasty,
-    ):
-        cursed = asyncio.create_task(
-            hasty.ask("POST", "/v1/callbacks", key=gateway.key, json=HOOK | {"name": "cursed"})
-        )
-        await made(stage, gateway)
-        assert (await cursed).status == 503
-    assert "an edit could not be done" in caplog.text
-
-
-async def test_an_api_server_that_is_away_is_waited_for(
-    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = 3
-
-    async def away(self: Api, *arguments: Any, **more: Any) -> Any:
-        nonlocal left
-        if left:
-            left -= 1
-            raise ApiRefused(0, "Unreachable", "connection refused")
-        return await inner(self, *arguments, **more)
-
-    async with shop(stage, gateway):
-        inner = Api.create
-        monkeypatch.setattr(Api, "create", away)
-        await made(stage, gateway)
-        assert left == 0
-
-
-async def test_somebody_else_changes_it_at_the_same_time(
-    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The label is taken away between look and change: the change does not happen."""
-    inner = ClusterCallbacks.change
-
-    async def late(self: ClusterCallbacks, namespace: str, name: str, patch: Any) -> Any:
-        await stage.api.patch(stage.named("Callback", name), {"metadata": {"labels": {MADE_BY: None}}})
-        return await inner(self, namespace, name, patch)
-
-    async with shop(stage, gateway):
-        await made(stage, gateway)
-        monkeypatch.setattr(ClusterCallbacks, "change", late)
-        answer = await gateway.ask("PATCH", "/v1/callbacks/orders", json={"suspend": True})
-        assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "managed-by-gitops")
-        found = await stage.api.get(stage.named("Callback", "orders"))
-        assert not found["spec"]["suspend"]
