@@ -1,15 +1,20 @@
 """Callbacks by the API while something is away, fails, is killed, or forbids it."""
 
 import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cluster.callers import HOOK, MADE_BY, gateway_beside, key_of, kind_of, made, shop
 from tests.cluster.conftest import ActAs
-from tests.cluster.operating import RULES, Stage
+from tests.cluster.kubeconfig import read_kubeconfig, write_kubeconfig
+from tests.cluster.operating import PATIENCE, RULES, Stage
+from tests.cluster.proxy import Proxy
 from tests.gateway.running import Gateway, running
 
 from angarium_operator.api import Api, ApiRefused
@@ -39,33 +44,56 @@ async def test_while_the_operator_is_away_sending_goes_on(stage: Stage, gateway:
         assert (await gateway.ask("POST", "/v1/callbacks", **asked)).status == 201
 
 
+@asynccontextmanager
+async def operator_process(stage: Stage, proxy: Proxy, folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """An operator that can be killed; it reaches the API server through the proxy."""
+    kubeconfig = folder / "proxied.kubeconfig"
+    write_kubeconfig(kubeconfig, replace(read_kubeconfig(stage.kubeconfig), server=proxy.url, authority=""))
+    given = {
+        "REDIS_URL": stage.redis.url.get_secret_value(),
+        "KUBECONFIG": str(kubeconfig),
+        "WATCH_NAMESPACES": stage.namespace,
+        "SEAL_KEYS": stage.seal_key,
+        "PROBE_HOST": "127.0.0.1",
+        "PROBE_PORT": "0",
+    }
+    variables = {f"ANGARIUM_{name}": value for name, value in given.items()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "angarium_operator", env=os.environ | variables, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
 @pytest.mark.parametrize("action", ["create", "delete"])
 async def test_an_operator_killed_before_it_answers(
-    stage: Stage, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, action: str
+    stage: Stage, gateway: Gateway, tmp_path: Path, action: str
 ) -> None:
-    """What it has written stands; the next operator finds the edit and gives the answer that is due."""
-    written = asyncio.Event()
-    inner = getattr(ClusterCallbacks, action)
-
-    async def write_and_hang(self: ClusterCallbacks, given: Any) -> Any:
-        await inner(self, given)
-        written.set()
-        await asyncio.Event().wait()
-
-    async with AsyncExitStack() as stack:
-        await stack.enter_async_context(shop(stage, gateway))
+    """kill -9: what it has written stands; the next operator finds the edit and gives the answer that is due."""
+    async with shop(stage, gateway):
         if action == "delete":
             await made(gateway)
             await stage.ready("Callback", "orders")
-        monkeypatch.setattr(ClusterCallbacks, action, write_and_hang)
-        request = ("POST", "/v1/callbacks") if action == "create" else ("DELETE", "/v1/callbacks/orders")
-        asking = asyncio.create_task(gateway.ask(*request, json=HOOK if action == "create" else None))
-        await written.wait()
-    monkeypatch.setattr(ClusterCallbacks, action, inner)
-    async with stage.operator():
-        assert (await asking).status == (201 if action == "create" else 204)
-        names = [each["metadata"]["name"] for each in await stage.api.list_all(stage.named("Callback", ""))]
-        assert names == (["orders"] if action == "create" else [])
+    request = ("POST", "/v1/callbacks") if action == "create" else ("DELETE", "/v1/callbacks/orders")
+    async with (
+        running(stage.redis, gateway.session, gateway.link, gateway_edit_timeout=45.0) as patient,
+        Proxy(stage.api.access) as proxy,
+    ):
+        written = proxy.swallow(request[0], "/callbacks")
+        async with operator_process(stage, proxy, tmp_path) as process:
+            body = HOOK if action == "create" else None
+            asking = asyncio.create_task(patient.ask(*request, key=gateway.key, json=body))
+            async with asyncio.timeout(PATIENCE):
+                await written.wait()
+            process.kill()
+        async with stage.operator():
+            assert (await asking).status == (201 if action == "create" else 204)
+            names = [each["metadata"]["name"] for each in await stage.api.list_all(stage.named("Callback", ""))]
+            assert names == (["orders"] if action == "create" else [])
 
 
 async def test_an_installation_that_does_not_allow_it(stage: Stage, gateway: Gateway) -> None:
