@@ -40,7 +40,14 @@ class Gateway:
         kind = {"Content-Type": "application/json"} if body is not None else {}
         return self._ask("POST", path, content=body, headers=kind | (headers or {}))
 
+    def delete(self, path: str, headers: dict[str, str] | None = None) -> None:
+        """Delete what is there."""
+        self._send("DELETE", path, headers=headers)
+
     def _ask(self, method: str, path: str, **more: Any) -> Any:
+        return read_json(self._send(method, path, **more))
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
             response = self._http.request(method, path, **more)
         except httpx.UnsupportedProtocol:
@@ -49,7 +56,7 @@ class Gateway:
             reason = f"{str(error) or type(error).__name__}; is `angarium dev` running?"
             raise Failure(f"no answer from {self._url}: {reason}", Exit.UNREACHABLE) from None
         if response.is_success:
-            return read_json(response)
+            return response
         raise Failure(words(response))
 
 

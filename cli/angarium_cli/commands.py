@@ -1,36 +1,24 @@
-"""The commands that speak to a gateway: send, list, timeline, retry, callbacks, me."""
+"""The commands that speak to a gateway: send, list, timeline, retry, me."""
 
 import json
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from angarium_cli import output, views
+from angarium_cli import views
+from angarium_cli.callbacks import callbacks
 from angarium_cli.client import Gateway, credentials
 from angarium_cli.errors import Exit, Failure
-from angarium_cli.output import Format
+from angarium_cli.options import Key, Output, Url
+from angarium_cli.output import Format, show
 
 FOLLOW_EVERY = 0.1  # s
 
-Url = Annotated[
-    str | None,
-    typer.Option("--url", envvar="ANGARIUM_URL", help="The gateway. Default: that of `angarium dev` in this folder."),
-]
-Key = Annotated[
-    str | None,
-    typer.Option(
-        "--key", envvar="ANGARIUM_API_KEY", help="The API key. Default: that of `angarium dev`.", show_envvar=True
-    ),
-]
-Output = Annotated[Format, typer.Option("-o", "--output", help="table for people, json for scripts.")]
 Notification = Annotated[str, typer.Argument(metavar="ID", help="Like not_01K…")]
-
-callbacks = typer.Typer(help="The callbacks that hear of your events.", no_args_is_help=True)
 
 
 def install(app: typer.Typer) -> None:
@@ -38,10 +26,6 @@ def install(app: typer.Typer) -> None:
     for name, command in (("send", send), ("list", list_), ("timeline", timeline), ("retry", retry), ("me", me)):
         app.command(name)(command)
     app.add_typer(callbacks, name="callbacks")
-
-
-def _show(answer: Any, form: Format, human: Callable[[Any], str]) -> None:
-    print(output.as_json(answer) if form is Format.JSON else human(answer))
 
 
 def _gateway(url: str | None, key: str | None) -> Gateway:
@@ -67,7 +51,7 @@ def send(
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     with _gateway(url, key) as gateway:
         answer = gateway.post("/v1/notifications", body, headers)
-        _show(answer, form, views.accepted)
+        show(answer, form, views.accepted)
         if follow:
             _follow(gateway, answer["id"], quiet=form is Format.JSON)
 
@@ -93,7 +77,7 @@ def timeline(
     with _gateway(url, key) as gateway:
         path = f"/v1/notifications/{quote(notification, safe='')}/timeline"
         if form is Format.JSON or not follow:  # a script polls for itself
-            _show(gateway.get(path), form, views.timeline)
+            show(gateway.get(path), form, views.timeline)
         else:
             _follow(gateway, notification)
 
@@ -129,7 +113,7 @@ def list_(
     """List notifications, newest first."""
     query = {"status": status, "event": event, "callback": callback, "since": _time(since), "until": _time(until)}
     with _gateway(url, key) as gateway:
-        _show(gateway.get("/v1/notifications", limit=limit, cursor=cursor, **query), form, views.notifications)
+        show(gateway.get("/v1/notifications", limit=limit, cursor=cursor, **query), form, views.notifications)
 
 
 def _time(text: str | None) -> str | None:
@@ -146,33 +130,10 @@ def _time(text: str | None) -> str | None:
 def retry(notification: Notification, *, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
     """Try a notification's refused deliveries again."""
     with _gateway(url, key) as gateway:
-        _show(gateway.post(f"/v1/notifications/{quote(notification, safe='')}/retry"), form, views.retried)
+        show(gateway.post(f"/v1/notifications/{quote(notification, safe='')}/retry"), form, views.retried)
 
 
 def me(*, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
     """Show whom the key speaks for."""
     with _gateway(url, key) as gateway:
-        _show(gateway.get("/v1/me"), form, views.me)
-
-
-@callbacks.command("list")
-def list_callbacks(*, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
-    """List the callbacks that hear of your events."""
-    with _gateway(url, key) as gateway:
-        _show(gateway.get("/v1/callbacks"), form, views.callbacks)
-
-
-@callbacks.command("test")
-def try_callback(
-    name: Annotated[str, typer.Argument(help="Name of the callback")],
-    *,
-    url: Url = None,
-    key: Key = None,
-    form: Output = Format.TABLE,
-) -> None:
-    """Send a test to a callback, by the way of every delivery."""
-    with _gateway(url, key) as gateway:
-        answer = gateway.post(f"/v1/callbacks/{quote(name, safe='')}/test")
-    _show(answer, form, views.test_result)
-    if answer["outcome"] != "delivered":
-        raise typer.Exit(Exit.REFUSED)
+        show(gateway.get("/v1/me"), form, views.me)

@@ -1,7 +1,7 @@
 """What commands print: tables for people, JSON for scripts."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -23,3 +23,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 def as_json(answer: Any) -> str:
     """Just what the gateway answered."""
     return json.dumps(answer, indent=2, ensure_ascii=False)
+
+
+def show(answer: Any, form: Format, human: Callable[[Any], str]) -> None:
+    """Print it as asked for."""
+    print(as_json(answer) if form is Format.JSON else human(answer))

@@ -41,10 +41,27 @@ def retried(document: Any) -> str:
 def callbacks(document: Any) -> str:
     """Of `callbacks list`."""
     rows = [
-        (each["name"], each["reason"] if each.get("reason") else each["state"], " ".join(each["events"]), each["url"])
+        (
+            each["name"],
+            each["reason"] if each.get("reason") else each["state"],
+            each.get("health", ""),
+            each["managedBy"],
+            " ".join(each["events"]),
+            each["url"],
+        )
         for each in document["callbacks"]
     ]
-    return table(("NAME", "STATE", "EVENTS", "URL"), rows)
+    return table(("NAME", "STATE", "HEALTH", "BY", "EVENTS", "URL"), rows)
+
+
+def callback(document: Any) -> str:
+    """Of one that was just made or changed."""
+    lines = [f"{document['name']} {document['state']} {' '.join(document['events'])} → {document['url']}"]
+    if "signingKey" in document:
+        lines.append(f"signing key: {document['signingKey']}")
+    elif "signingSecret" in document:
+        lines.append(f"its signing key: angarium callbacks secret {document['name']}")
+    return "\n".join(lines)
 
 
 def test_result(document: Any) -> str:

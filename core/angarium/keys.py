@@ -167,6 +167,15 @@ class ConfigKeys:
         """HASH `<role> <pod>` → JSON {e: epoch, r: revision that it has applied, x: keys of records it rejected}."""
         return f"{self._base}applied"
 
+    @cached_property
+    def edits(self) -> str:
+        """STREAM of what callers want changed about Callbacks (e: JSON, f: fingerprint), until the operator answers."""
+        return f"{self._base}edits"
+
+    def edit_reply(self, edit: str) -> str:
+        """STRING `<fingerprint>[ <reply JSON>]` to an edit: a minute, or a day where an Idempotency-Key names it."""
+        return f"{self._base}edit:{edit}"
+
 
 def pace_key(name: str, prefix: str = "ang") -> str:
     """STRING: when the next would be due if all had gone evenly (µs); forgotten once that is past."""

@@ -96,6 +96,7 @@ class CallbackRecord(Record):
     rate_period_s: float = 1.0
     suspended: bool = False
     endpoint: str = ""  # token of the url and of its last enabling: a 410 Gone counts for this token alone
+    api_made: bool = False  # made through the API, which may change and delete it
     disabled: str = ""  # why (`gone`, `auto_disabled`): the gateway leaves it out, and what waits for it is refused
 
 

@@ -10,7 +10,7 @@ from aiohttp.helpers import rfc822_formatted_time
 
 
 class Answer(web.StreamResponse):
-    """Head and body, both known when it is made; never 204 or 304."""
+    """Head and body, both known when it is made; never 304."""
 
     def __init__(self, status: int, body: bytes, fields: Mapping[str, str]) -> None:
         super().__init__(status=status, headers=fields)
@@ -45,3 +45,14 @@ class Answer(web.StreamResponse):
             f"Server: angarium\r\nX-Content-Type-Options: nosniff\r\n"
             f"Content-Length: {len(self._body_bytes)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
         ).encode()
+
+
+class NoContent(Answer):
+    """204: there is nothing more to say, not even how long it is (RFC 9110, 8.6)."""
+
+    def __init__(self) -> None:
+        super().__init__(204, b"", {"Cache-Control": "no-store"})
+
+    def head(self) -> bytes:
+        """Without a length."""
+        return super().head().replace(b"Content-Length: 0\r\n", b"")

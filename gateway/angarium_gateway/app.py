@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from aiohttp import web
 
 from angarium.config import ConfigTail, Presence
+from angarium.edits import EditStore
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
@@ -40,7 +41,12 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     app[keys.TOKENS] = Tokens(directory, issuers)
     app[keys.TAIL] = ConfigTail(settings.redis)
     app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
-    app[keys.IN_PROGRESS], app[keys.TESTS], app[keys.IMPORTS] = InProgress(), Counter(), Counter()
+    app[keys.IN_PROGRESS], app[keys.TESTS], app[keys.IMPORTS], app[keys.EDITING] = (
+        InProgress(),
+        Counter(),
+        Counter(),
+        Counter(),
+    )
     app.cleanup_ctx.append(_storage)
     for endpoint in ENDPOINTS:
         handler = guarded(endpoint.serve, endpoint.permission, needs_storage=endpoint.needs_storage)
@@ -66,6 +72,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue, layout), Ledger(queue), vitals
         people = (queue.link, settings.people, queue.prefix)
         app[keys.PEOPLE], app[keys.REGISTRY], app[keys.GROUPS] = People(*people), Registry(*people), Groups(*people)
+        app[keys.EDITS], app[keys.QUEUE] = EditStore(queue.link), queue
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
         issuers = app[keys.ISSUERS].run

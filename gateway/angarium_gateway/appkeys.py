@@ -6,8 +6,9 @@ from collections import Counter
 from aiohttp import web
 
 from angarium.config import ConfigTail
+from angarium.edits import EditStore
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger
+from angarium.queue import Intake, Layout, Ledger, Queue
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
@@ -35,6 +36,9 @@ LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
 TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
 IMPORTS = web.AppKey("IMPORTS", Counter[str])  # lists of users that are being taken in, by tenant
+EDITS = web.AppKey("EDITS", EditStore)
+EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operator, by tenant
+QUEUE = web.AppKey("QUEUE", Queue)
 
 NAME = web.RequestKey("NAME", str)  # the request's id
 FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

@@ -46,7 +46,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> Iterator[st
     if body := operation.get("requestBody"):
         yield f"<p>Body: {_link(body['content'])}{'' if body['required'] else ' (may be left out)'}</p>"
     rows = [
-        (status, _link(answer["content"]), _prose(answer["description"]))
+        (status, _link(answer.get("content", {})), _prose(answer["description"]))
         for status, answer in operation["responses"].items()
     ]
     yield from _table(("Status", "Body", ""), rows, second_is_html=True)
@@ -91,7 +91,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _link(content: dict[str, Any]) -> str:
-    return ", ".join(_type(one["schema"]) for one in content.values())
+    return ", ".join(dict.fromkeys(_type(one["schema"]) for one in content.values()))
 
 
 def _prose(text: str) -> str:

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 from angarium import __version__
 from angarium_gateway.problems import Kind
 from angarium_gateway.requests import Request
-from angarium_gateway.responses import Health, ProblemDocument
+from angarium_gateway.responses import HealthView, ProblemDocument
 from angarium_gateway.routes import ENDPOINTS, Endpoint
 
 Document = dict[str, Any]
@@ -72,7 +72,7 @@ def _operation(endpoint: Endpoint) -> Document:
         "security": [{"bearer": [endpoint.permission.scope] if endpoint.permission.scope else []}, {"apiKey": []}],
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint.query), *_header_parameters(endpoint)],
         "responses": {
-            str(endpoint.status): _answer(endpoint, endpoint.answer.__doc__ or "", endpoint.lines),
+            str(endpoint.status): _answer(endpoint, _described(endpoint), endpoint.lines),
             **({"207": _answer(endpoint, endpoint.partly)} if endpoint.partly else {}),
             **_refusals(endpoint.problems),
         },
@@ -80,7 +80,7 @@ def _operation(endpoint: Endpoint) -> Document:
     if endpoint.body:
         operation["requestBody"] = {
             "required": endpoint.body_required,
-            "content": {"application/json": {"schema": _body(endpoint.body, endpoint.or_body)}},
+            "content": {kind: {"schema": _body(endpoint.body, endpoint.or_body)} for kind in endpoint.media_types},
         }
     return operation
 
@@ -89,11 +89,17 @@ def _body(first: type[BaseModel], other: type[BaseModel] | None) -> Document:
     return {"anyOf": [_reference(first), _reference(other)]} if other else _reference(first)
 
 
+def _described(endpoint: Endpoint) -> str:
+    return (endpoint.answer.__doc__ or "") if endpoint.answer else "Done."
+
+
 def _answer(endpoint: Endpoint, text: str, lines: type[BaseModel] | None = None) -> Document:
+    headers = _headers(endpoint.answer_headers | COMMON_HEADERS)
+    if endpoint.answer is None:
+        return {"description": text, "headers": headers}
     content = {"application/json": {"schema": _reference(endpoint.answer)}}
     if lines:
         content["application/x-ndjson"] = {"schema": _reference(lines)}
-    headers = _headers(endpoint.answer_headers | COMMON_HEADERS)
     return {"description": text, "headers": headers, "content": content}
 
 
@@ -170,7 +176,7 @@ def _headers(texts: dict[str, str]) -> Document:
 
 
 def _probe(path: str, summary: str) -> Document:
-    answer = {"content": {"application/json": {"schema": _reference(Health)}}}
+    answer = {"content": {"application/json": {"schema": _reference(HealthView)}}}
     return {
         "operationId": path.strip("/"),
         "summary": summary,
@@ -185,11 +191,22 @@ def _reference(model: type[BaseModel]) -> Document:
 
 
 def _schemas() -> Document:
-    answers: set[type[BaseModel]] = {endpoint.answer for endpoint in ENDPOINTS} | {ProblemDocument, Health}
-    answers |= {endpoint.lines for endpoint in ENDPOINTS if endpoint.lines}
+    answers: set[type[BaseModel]] = {ProblemDocument, HealthView}
+    answers |= {answer for each in ENDPOINTS for answer in (each.answer, each.lines) if answer}
     bodies: set[type[BaseModel]] = {body for each in ENDPOINTS for body in (each.body, each.or_body) if body}
     queries: set[type[BaseModel]] = {endpoint.query for endpoint in ENDPOINTS}
     models = [(model, "validation") for model in sorted(answers | bodies | queries, key=lambda model: model.__name__)]
     _, schema = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]  # the mode is a literal
     unused = {model.__name__ for model in queries}
-    return {name: definition for name, definition in schema["$defs"].items() if name not in unused}
+    return {name: _our_own(definition) for name, definition in schema["$defs"].items() if name not in unused}
+
+
+def _our_own(schema: Any) -> Any:
+    """Without what only the Kubernetes API makes of a resource's model."""
+    match schema:
+        case dict():
+            return {name: _our_own(each) for name, each in schema.items() if not name.startswith("x-kubernetes-")}
+        case list():
+            return [_our_own(each) for each in schema]
+        case _:
+            return schema

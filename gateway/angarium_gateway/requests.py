@@ -13,6 +13,11 @@ from angarium.contents import CONTENTS, write_contents
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import Priority, Status
 from angarium.patterns import LONGEST, NAME, validate_event
+from angarium.resources import CallbackDelivery, Rotation
+from angarium.resources.callback import SOME_EVENTS, Pattern
+from angarium.resources.endpoints import HEADER_RULES, HeaderValue, Url
+from angarium.resources.meta import ObjectName
+from angarium.resources.rules import Distinct
 from angarium_gateway.addresses import normalize
 from angarium_gateway.bodies import pointer, split
 from angarium_gateway.clock import now_ms, parse_instant
@@ -176,6 +181,49 @@ def _message(asked: MessageRequest, *, alone: bool) -> Asked:
     body = write_contents([read_members(CONTENTS[asked.channel], asked.content, "content")])
     event = f"message.{asked.channel}"
     return Asked(event, asked.priority, asked.deliver_at or 0, body, _expiry(asked), asked.channel, tuple(recipients))
+
+
+Events = Annotated[tuple[Pattern, ...], Field(max_length=32), SOME_EVENTS, Distinct()]
+EVENTS = "Names of events, or patterns: * is one segment, a final ** the rest."
+URL = "http(s) URL to POST to; private addresses are refused."
+HEADERS = "Headers sent with each request. Not for secrets."
+SUSPEND = "Send nothing for now; what waits keeps its attempts and goes on afterwards."
+
+
+class SigningRequest(Request):
+    """How requests are signed (Standard Webhooks)."""
+
+    type: Literal["HMAC", "Ed25519"] = Field(
+        default="HMAC", description="HMAC: a shared secret. Ed25519: the receiver needs the public key only."
+    )
+    rotation: Rotation | None = Field(default=None, description="When the signing key is replaced.")
+
+
+class CallbackRequest(Request):
+    """A callback to make. Its fields mean what they mean in the resource Callback."""
+
+    name: ObjectName = Field(description="Its name, unique in the namespace of its product or organization.")
+    events: Events = Field(description=EVENTS)
+    url: Url = Field(description=URL)
+    signing: SigningRequest | None = Field(default=None, description="How requests are signed.")
+    headers: Annotated[dict[str, HeaderValue], Field(max_length=16), *HEADER_RULES] | None = Field(
+        default=None, description=HEADERS
+    )
+    delivery: CallbackDelivery | None = Field(default=None, description="What differs from the product's delivery.")
+    suspend: bool = Field(default=False, strict=True, description=SUSPEND)
+
+
+class CallbackChange(Request):
+    """What to change, as a JSON merge patch (RFC 7386): null takes a member back to its default."""
+
+    events: Events = Field(default=(), description=EVENTS)
+    url: Url = Field(default="", description=URL)
+    signing: SigningRequest | None = Field(default=None, description="How requests are signed.")
+    headers: Annotated[dict[str, HeaderValue | None], Field(max_length=16), *HEADER_RULES] | None = Field(
+        default=None, description=HEADERS
+    )
+    delivery: CallbackDelivery | None = Field(default=None, description="What differs from the product's delivery.")
+    suspend: Annotated[bool, Field(strict=True)] | None = Field(default=None, description=SUSPEND)
 
 
 class TestRequest(Request):

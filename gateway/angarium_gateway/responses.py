@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from angarium.notifications import Priority, Status
+from angarium.resources import Health
 
 DeliveryStatus = Literal["pending", "delivered", "refused"]
 
@@ -163,6 +164,21 @@ class Retried(Response):
     deliveries: list[RetriedDelivery]
 
 
+class RateLimitView(Response):
+    """Attempts that may begin in a period."""
+
+    requests: int
+    period: str
+
+
+class CallbackDeliveryView(Response):
+    """How a callback is delivered to: its own choice, or its product's."""
+
+    timeout: str
+    max_in_flight: int
+    rate_limit: RateLimitView | None = None
+
+
 class CallbackView(Response):
     """A callback as the gateway knows it."""
 
@@ -170,9 +186,30 @@ class CallbackView(Response):
     name: str = Field(description="`namespace/name` where it is in another namespace.")
     events: list[str]
     url: str
+    headers: dict[str, str]
+    delivery: CallbackDeliveryView
     suspended: bool
-    state: Literal["active", "suspended", "disabled"]
+    state: Literal["pending", "active", "suspended", "disabled"] = Field(
+        description="`pending`: it was just made or changed, and no gateway works with it yet."
+    )
     reason: str | None = Field(default=None, description="Why it is disabled.")
+    managed_by: Literal["api", "gitops"] = Field(description="`api`: it was made here, and may be changed here.")
+    health: Health | None = Field(
+        default=None, description="How its endpoint answers; left out where that can't be told now."
+    )
+
+
+class MadeCallback(CallbackView):
+    """A callback that was just made."""
+
+    signing_secret: str = Field(description="Where the key is that its receiver verifies signatures with.")
+
+
+class SigningSecret(Response):
+    """What a receiver verifies signatures with (Standard Webhooks)."""
+
+    type: Literal["HMAC", "Ed25519"]
+    key: str = Field(description="`whsec_…`, to be kept secret; of Ed25519 the public key, `whpk_…`.")
 
 
 class CallbackPage(Response):
@@ -219,7 +256,7 @@ class Me(Response):
     quotas: QuotasView
 
 
-class Health(Response):
+class HealthView(Response):
     """Whether this gateway is well."""
 
     ok: bool

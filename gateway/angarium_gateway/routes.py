@@ -10,12 +10,40 @@ from angarium_gateway import people_responses as told
 from angarium_gateway import problems, requests, responses
 from angarium_gateway.auth import Permission
 from angarium_gateway.edge import Serve
-from angarium_gateway.handlers import about, accept, callbacks, groups, members, reading, retrying, testing, users
+from angarium_gateway.handlers import (
+    about,
+    accept,
+    callbacks,
+    editing,
+    groups,
+    members,
+    reading,
+    retrying,
+    testing,
+    users,
+)
 from angarium_gateway.problems import Kind
 
 GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.ISSUER, problems.INTERNAL)
 READ = Permission(tokens.READ, "read")
 MANAGE = Permission(tokens.ADMIN, "change users and groups")
+CHANGE = Permission(tokens.ADMIN, "change callbacks")
+SECRETS = Permission(tokens.ADMIN, "read signing keys")
+EDIT = (
+    problems.CALLBACKS_FORBIDDEN,
+    problems.CONFLICT,
+    problems.INVALID,
+    problems.INVALID_KEY,
+    problems.MISMATCH,
+    problems.OPERATOR,
+    problems.FULL,
+)
+OWN = (*EDIT, problems.NOT_FOUND, problems.GITOPS)
+ONCE = {
+    "Idempotency-Key": "1 to 255 characters. The same key with the same request is done once and answered as the first"
+    " time, for 24 hours; refusals are not remembered."
+}
+NAME = "Name of the callback; `namespace%2Fname` where it is in another namespace."
 BODY = (problems.MALFORMED, problems.SLOW, problems.TOO_LARGE, problems.MEDIA_TYPE, problems.INVALID)
 
 
@@ -27,13 +55,14 @@ class Endpoint:
     path: str
     serve: Serve
     summary: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None  # None: there is no body
     tag: str
     permission: Permission = READ
     status: int = 200
     body: type[requests.Request] | None = None
     or_body: type[requests.Request] | None = None
     body_required: bool = False
+    media_types: tuple[str, ...] = ("application/json",)
     query: type[requests.Request] = requests.NoQuery
     path_parameter: str = ""  # what it is; a line for each where the path has several
     request_headers: dict[str, str] = field(default_factory=dict)
@@ -145,6 +174,95 @@ ENDPOINTS = (
     ),
     Endpoint(
         "POST",
+        "/v1/callbacks",
+        editing.create,
+        "Make a callback, through the operator",
+        responses.MadeCallback,
+        "Callbacks",
+        permission=CHANGE,
+        status=201,
+        body=requests.CallbackRequest,
+        body_required=True,
+        request_headers=ONCE,
+        answer_headers={"Location": "Where the callback is."},
+        refusals=(*BODY, *EDIT, problems.GITOPS, problems.NAME_TAKEN, problems.QUOTA),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/callbacks/{name}",
+        callbacks.one,
+        "Read a callback",
+        responses.CallbackView,
+        "Callbacks",
+        path_parameter=NAME,
+        needs_storage=False,
+        refusals=(problems.NOT_FOUND,),
+    ),
+    Endpoint(
+        "PATCH",
+        "/v1/callbacks/{name}",
+        editing.change,
+        "Change a callback that was made here",
+        responses.CallbackView,
+        "Callbacks",
+        permission=CHANGE,
+        body=requests.CallbackChange,
+        body_required=True,
+        media_types=("application/merge-patch+json", "application/json"),
+        path_parameter=NAME,
+        request_headers=ONCE,
+        refusals=(*BODY, *OWN),
+    ),
+    Endpoint(
+        "DELETE",
+        "/v1/callbacks/{name}",
+        editing.delete,
+        "Delete a callback that was made here; what waits for it is refused",
+        None,
+        "Callbacks",
+        permission=CHANGE,
+        status=204,
+        path_parameter=NAME,
+        request_headers=ONCE,
+        refusals=OWN,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/callbacks/{name}/suspend",
+        editing.suspend,
+        "Send nothing to a callback for now; what waits keeps its attempts",
+        responses.CallbackView,
+        "Callbacks",
+        permission=CHANGE,
+        path_parameter=NAME,
+        request_headers=ONCE,
+        refusals=OWN,
+    ),
+    Endpoint(
+        "POST",
+        "/v1/callbacks/{name}/activate",
+        editing.activate,
+        "Go on with a callback that was suspended, or given up",
+        responses.CallbackView,
+        "Callbacks",
+        permission=CHANGE,
+        path_parameter=NAME,
+        request_headers=ONCE,
+        refusals=OWN,
+    ),
+    Endpoint(
+        "GET",
+        "/v1/callbacks/{name}/secret",
+        editing.secret,
+        "Read the key that the receiver of a callback that was made here verifies signatures with",
+        responses.SigningSecret,
+        "Callbacks",
+        permission=SECRETS,
+        path_parameter=NAME,
+        refusals=(*OWN, problems.UNMADE),
+    ),
+    Endpoint(
+        "POST",
         "/v1/callbacks/{name}/test",
         testing.test,
         "Send a test to a callback, by the way of every delivery, and wait for its outcome",
@@ -152,7 +270,7 @@ ENDPOINTS = (
         "Callbacks",
         permission=Permission(tokens.ADMIN, "test callbacks"),
         body=requests.TestRequest,
-        path_parameter="Name of the callback; `namespace%2Fname` where it is in another namespace.",
+        path_parameter=NAME,
         refusals=(
             *BODY,
             problems.NOT_FOUND,

@@ -26,6 +26,9 @@ class GatewaySettings(EgressSettings):
     gateway_body_timeout: float = Field(
         default=15.0, gt=0, le=300, description="seconds in which a request's body must have arrived"
     )
+    gateway_edit_timeout: float = Field(
+        default=10.0, gt=0, le=60, description="seconds that the operator has to change a callback for a caller"
+    )
     gateway_memory_limit: float = Field(
         default=0.75, gt=0, le=1, description="share of Redis's maxmemory from which nothing new is accepted"
     )

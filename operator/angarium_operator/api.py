@@ -36,14 +36,25 @@ Object = dict[str, Any]
 
 
 class ApiRefused(Exception):
-    """The API server said no, or nothing (status 0); `retry_after` in seconds, if it said when to come back."""
+    """The API server said no, or nothing (status 0); `retry_after` in seconds, if it said when to come back.
 
-    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
+    `causes` are fields of the object (`spec.url`) and what is wrong with each.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        retry_after: float = 0.0,
+        causes: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+        self.causes = causes
 
 
 async def connect(kubeconfig: str) -> ApiClient:
@@ -134,9 +145,9 @@ class Api:
         """One object."""
         return await self.request("get", "GET", kind.path(namespace, name))
 
-    async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
+    async def create(self, kind: Kind, namespace: str, body: Object, *, manager: str = FIELD_MANAGER) -> Object:
         """A new object; refused with 409 where one of its name exists."""
-        query = {"fieldManager": FIELD_MANAGER}
+        query = {"fieldManager": manager}
         return await self.request("create", "POST", kind.path(namespace), query=query, body=body)
 
     async def apply(self, kind: Kind, namespace: str, name: str, body: Object, *, subresource: str = "") -> Object:
@@ -145,11 +156,18 @@ class Api:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self.request("apply", "PATCH", path, query=query, body=body, content_type=APPLY)
 
-    async def merge(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
-        """Merge into an object; None removes."""
-        query = {"fieldManager": FIELD_MANAGER}
+    async def merge(
+        self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str = FIELD_MANAGER
+    ) -> Object:
+        """Merge into an object; None removes. Refused with 409 where the body names another version of it."""
+        query = {"fieldManager": manager}
         path = kind.path(namespace, name)
         return await self.request("patch", "PATCH", path, query=query, body=body, content_type=MERGE)
+
+    async def delete(self, kind: Kind, namespace: str, name: str, *, version: str) -> None:
+        """Delete an object; refused with 409 where it is no longer of that version."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"resourceVersion": version}}
+        await self.request("delete", "DELETE", kind.path(namespace, name), body=body)
 
     async def request(
         self,
@@ -254,4 +272,8 @@ def _refusal(status: int, headers: Mapping[str, str], text: bytes) -> ApiRefused
     said = said if isinstance(said, dict) else {}
     after = headers.get("Retry-After", "")
     message = said.get("message") or text[:200].decode(errors="replace")
-    return ApiRefused(status, said.get("reason", ""), message, float(after) if after.isdigit() else 0.0)
+    causes = tuple(
+        (str(cause.get("field", "")), str(cause.get("message", "")))
+        for cause in (said.get("details") or {}).get("causes") or ()
+    )
+    return ApiRefused(status, said.get("reason", ""), message, float(after) if after.isdigit() else 0.0, causes)

@@ -136,10 +136,10 @@ def read_resource(kind: Kind, raw: Object) -> Resource | Broken:
     if kind.model is None:
         raise TypeError(f"{kind.name} has no model")
     metadata = dict(raw["metadata"])
-    metadata["annotations"] = {
-        name: value for name, value in (metadata.get("annotations") or {}).items() if name.startswith(f"{GROUP}/")
-    }
-    metadata["labels"] = {}
+    for field in ("annotations", "labels"):
+        metadata[field] = {
+            name: value for name, value in (metadata.get(field) or {}).items() if name.startswith(f"{GROUP}/")
+        }
     try:
         return kind.model.model_validate(raw | {"metadata": metadata})
     except ValidationError as error:

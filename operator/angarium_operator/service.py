@@ -6,13 +6,18 @@ from functools import partial
 from typing import Any
 
 from angarium.config import ConfigStore
+from angarium.edits import EditStore
+from angarium.edits.store import BLOCK_MS
 from angarium.egress import EgressPolicy
+from angarium.link import Link
 from angarium.loops import forever
 from angarium.queue import Census, Layout, Queue
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
+from angarium_operator.callbacks import ClusterCallbacks
 from angarium_operator.discovery import until_served
+from angarium_operator.editor import Editor
 from angarium_operator.feed import Feed
 from angarium_operator.informer import Informer
 from angarium_operator.kinds import watched_kinds
@@ -34,15 +39,17 @@ async def run(settings: OperatorSettings, stop: asyncio.Event, ready: asyncio.Ev
     async with (
         Api(settings.kubeconfig) as api,
         Queue(settings.redis, settings.shards) as queue,
+        Link(settings.redis, timeout=BLOCK_MS / 1000 + settings.redis.timeout) as waiting,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        await Operator(settings, api, queue, probes).run(stop, ready)
+        await Operator(settings, api, queue, probes, EditStore(waiting)).run(stop, ready)
 
 
 class Operator:
     """What belongs together, and in which order it starts."""
 
-    def __init__(self, settings: OperatorSettings, api: Api, queue: Queue, probes: Probes) -> None:
+    def __init__(self, settings: OperatorSettings, api: Api, queue: Queue, probes: Probes, edits: EditStore) -> None:
+        """`edits` waits on a link of its own."""
         kinds, namespaces = watched_kinds(everywhere=not settings.watch_namespaces), settings.watch_namespaces
         snapshot = Snapshot(policy_of(settings))
         census = Census(queue)
@@ -57,6 +64,7 @@ class Operator:
         self._prober = Prober(egress_of(settings), self._found, settings.probe_seconds)
         self._applier = Applier(api, feed, publisher, census, self._prober, snapshot, settings.pod)
         self._referred = ReferredSecrets(api, snapshot, concern, settings.watch_idle_seconds)
+        self._editor = Editor(edits, ClusterCallbacks(api, feed), snapshot, allowed=settings.api_callbacks)
         self._resync = Resync(
             api, feed, kinds, namespaces, lambda: concern([*snapshot.everything(), *snapshot.published])
         )
@@ -111,6 +119,7 @@ class Operator:
                 for _ in range(self._settings.reconcilers)
             ),
             forever("plane", self._observer.watch_plane),
+            forever("edits", self._editor.step),
             forever("shards", self._layout.step),
             forever("health", self._observer.watch_health),
             forever("resync", partial(self._resync.run, self._settings.resync_seconds)),

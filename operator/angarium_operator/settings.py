@@ -24,6 +24,9 @@ class OperatorSettings(TrustSettings):
     kubeconfig: str = Field(
         default="", description="path of a kubeconfig; empty: the pod's own account, or else what kubectl would use"
     )
+    api_callbacks: bool = Field(
+        default=True, description="whether callers of the API may make Callbacks; where false, no Product can allow it"
+    )
     resync_seconds: float = Field(
         default=600.0, ge=1, le=86400, description="seconds between two comparisons of everything, give or take a fifth"
     )

@@ -48,6 +48,18 @@ def test_roles_are_bound_to_the_operator_alone(defaults: Objects) -> None:
     assert not [rule for rule in rules if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]]
 
 
+def test_callbacks_are_written_only_where_callers_may_make_them(defaults: Objects, render: Render) -> None:
+    """And nothing else of ours is, ever."""
+    off = render({"api": {"callbacks": {"enabled": False}}})
+    for objects, writes in ((defaults, {("callbacks", verb) for verb in ("create", "patch", "delete")}), (off, set())):
+        rules = one(objects, "ClusterRole", "system-angarium-operator")["rules"]
+        given = {(name, verb) for rule in rules for name in rule["resources"] for verb in rule["verbs"]}
+        ours = {(name, verb) for name, verb in given if name in ("products", "organizations", "callbacks")}
+        assert {(name, verb) for name, verb in ours if verb not in ("get", "list", "watch")} == writes
+    assert environment(pods(off)["operator"])["ANGARIUM_API_CALLBACKS"] == "false"
+    assert "ANGARIUM_API_CALLBACKS" not in environment(pods(defaults)["operator"])
+
+
 def test_watch_namespaces_makes_roles_only(render: Render) -> None:
     """One in each namespace, without what no Role can give."""
     objects = render({"watchNamespaces": ["shop", "billing"]})

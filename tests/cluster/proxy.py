@@ -30,6 +30,7 @@ class Fault:
     delay: float = 0.0
     token: str = ""
     met: int = 0
+    swallowed: asyncio.Event | None = None
 
     def concerns(self, request: web.Request) -> bool:
         """Whether it happens to this one."""
@@ -91,6 +92,12 @@ class Proxy:
         """Be slow."""
         return self._add(Fault(method, re.compile(path), times, delay=seconds))
 
+    def swallow(self, method: str, path: str) -> asyncio.Event:
+        """Pass a request on and never its answer; the event tells that the server has done it."""
+        swallowed = asyncio.Event()
+        self._add(Fault(method, re.compile(path), 1, swallowed=swallowed))
+        return swallowed
+
     def _add(self, fault: Fault) -> Fault:
         self._faults.append(fault)
         return fault
@@ -134,6 +141,10 @@ class Proxy:
             if fault.status:
                 return _refusal(fault)
             await asyncio.sleep(fault.delay)
+            if fault.swallowed is not None:
+                await self._forward(request)
+                fault.swallowed.set()
+                await asyncio.Event().wait()
         return await self._forward(request)
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:

@@ -13,6 +13,9 @@ from angarium.queue import Queue, Upkeep, pace
 from angarium.records import CallbackRecord, OrganizationRecord
 from angarium.settings import RedisSettings
 from angarium_deliverer.limiter import Limiter, limit_of
+from angarium_deliverer.recoverer import Recoverer
+from angarium_deliverer.relay import Relay
+from angarium_deliverer.service import reading
 
 
 @given(

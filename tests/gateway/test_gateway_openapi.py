@@ -35,6 +35,10 @@ def test_every_schema_and_member_that_callers_send_is_described() -> None:
             assert all("description" in member for member in schema["properties"].values())
 
 
+def test_nothing_in_it_is_for_kubernetes_alone() -> None:
+    assert "x-kubernetes" not in repr(DOCUMENT)
+
+
 async def test_it_is_served(gateway: Gateway) -> None:
     async with gateway.session.get(gateway.url + "/openapi.json") as response:
         assert response.status == 200

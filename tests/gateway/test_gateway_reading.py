@@ -159,8 +159,12 @@ async def test_callbacks_as_they_are(gateway: Gateway) -> None:
         "name": "warehouse",
         "events": ["order.*"],
         "url": "https://example.com/hooks",
+        "headers": {},
+        "delivery": {"timeout": "15s", "maxInFlight": 100},
         "suspended": False,
         "state": "active",
+        "managedBy": "gitops",
+        "health": "Unknown",
     }
 
 

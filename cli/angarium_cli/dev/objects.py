@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from angarium.edits import API, MADE_BY
 from angarium.resources import Callback, Organization, Provider, Report
 from angarium_cli.dev.manifests import MODELS, Manifest, Object, Problem, Reading
 from angarium_cli.dev.state import write_private
@@ -49,12 +50,26 @@ class Objects:
         for key, manifest in reading.manifests.items():
             self._declare(key, manifest, now, changes)
         if not changes.problems:
-            changes.removed = [key for key in self.by_key if key not in reading.manifests]
+            changes.removed = [
+                key for key, each in self.by_key.items() if key not in reading.manifests and not is_api_made(each)
+            ]
             for key in changes.removed:
                 del self.by_key[key]
         if changes.put or changes.removed:
             self.save()
         return changes
+
+    def put(self, declared: Object, now: datetime) -> Object:
+        """What the API server does on a POST or PATCH: keep it, with what a server adds."""
+        key = Key.of(declared)
+        stored = self.by_key[key] = _stored(key, declared, self.by_key.get(key), now)
+        self.save()
+        return stored
+
+    def remove(self, key: Key) -> None:
+        """What it does on a DELETE."""
+        del self.by_key[key]
+        self.save()
 
     def set_status(self, key: Key, status: dict[str, Any]) -> Object:
         """What `PATCH …/status` does; `save` is up to the caller, after the last of several."""
@@ -104,6 +119,11 @@ class Objects:
             self.lost.append(f"an object in {self._path} can't be read; starting from its declaration alone")
         else:
             self.by_key[Key.of(restored)] = restored
+
+
+def is_api_made(resource: Object) -> bool:
+    """Whether it was made through the API: then it stands in no file, and lives on here."""
+    return resource.metadata.labels.get(MADE_BY) == API
 
 
 def _stored(key: Key, declared: Object, before: Object | None, now: datetime) -> Object:

@@ -14,7 +14,7 @@ from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.queue import Census, Queue
 from angarium.records import RECORD, Record
-from angarium.resources import Provider
+from angarium.resources import Callback, Provider
 from angarium_cli.dev.localize import localized
 from angarium_cli.dev.manifests import Reading
 from angarium_cli.dev.objects import Changes, Objects
@@ -79,6 +79,21 @@ class Reconciler:
         self.look_at_secrets({**kept, **reading.secrets})
         self._wake.set()
         return changes
+
+    def put(self, callback: Callback) -> Callback:
+        """Take in a callback that was made or changed through the API."""
+        stored = self.objects.put(callback, datetime.now(UTC))
+        self._due |= self.snapshot.put(localized(stored))
+        self._wake.set()
+        if not isinstance(stored, Callback):
+            raise TypeError("a callback was put")
+        return stored
+
+    def remove(self, key: Key) -> None:
+        """Forget one that was deleted through the API."""
+        self.objects.remove(key)
+        self._remove(key)
+        self._wake.set()
 
     def _remove(self, key: Key) -> None:
         self.secrets.remove_owned_by(self.snapshot.objects[key].metadata.uid)

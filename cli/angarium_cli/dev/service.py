@@ -10,11 +10,16 @@ from watchfiles import awatch
 
 from angarium import __version__
 from angarium.config import Applied, Presence
+from angarium.edits import EditStore
+from angarium.edits.store import BLOCK_MS
+from angarium.link import Link
+from angarium.loops import forever
 from angarium.queue import Queue
 from angarium.resources import Callback, Product, Provider
 from angarium.sealing import Sealer
 from angarium.settings import RedisSettings
 from angarium_cli.dev import screen, valkey
+from angarium_cli.dev.callbacks import LocalCallbacks
 from angarium_cli.dev.lifetimes import beside, either, serving
 from angarium_cli.dev.manifests import read_folder
 from angarium_cli.dev.objects import Objects
@@ -24,9 +29,11 @@ from angarium_cli.dev.secrets import SecretFiles
 from angarium_cli.dev.state import StateFolder
 from angarium_deliverer.service import run as run_deliverer
 from angarium_gateway.service import run as run_gateway
+from angarium_operator.editor import Editor
 from angarium_operator.planning import Key, Policy
 from angarium_operator.planning.snapshot import secret_name
 
+WAITING_SECONDS = BLOCK_MS / 1000 + 5.0
 SETTLED_SECONDS = 15.0  # until all objects are Ready, or it is known why not
 STEP_MS = 100  # an editor that writes a file in two steps is waited for
 PASSING = {"Pending", "DataPlaneUnavailable"}
@@ -46,6 +53,10 @@ class Dev:
         self.secrets = SecretFiles(state.secrets)
         self.reconciler = Reconciler(
             self._queue, self._policy, self.objects, self.secrets, screen.announcement, self._stepped
+        )
+        self._waiting = Link(RedisSettings(url=storage.url), timeout=WAITING_SECONDS)
+        self._editor = Editor(
+            EditStore(self._waiting), LocalCallbacks(self.reconciler, self._deleted), self.reconciler.snapshot
         )
         self._told: dict[Key, tuple[int, str]] = {}
         self._telling = False
@@ -70,12 +81,13 @@ class Dev:
     @asynccontextmanager
     async def _started(self, over: asyncio.Event) -> AsyncIterator[None]:
         """The gateway ends before the deliverer, which then finishes what it has taken, and storage last of all."""
-        async with self._queue:
+        async with self._queue, self._waiting:
             await self._publish()
             async with (
                 serving(partial(run_deliverer, self.settings.deliverer), over),
                 serving(partial(run_gateway, self.settings.gateway), over),
                 beside(self.reconciler.run(), over),
+                beside(forever("edits", self._editor.step), over),
                 beside(self._follow_folder(), over),
                 beside(self._follow_secrets(), over),
             ):
@@ -102,8 +114,7 @@ class Dev:
         reading = read_folder(self.options.folder)
         changes = self.reconciler.take(reading)
         for key in changes.removed:
-            self._told.pop(key, None)
-            screen.say(f"{screen.INDENT}{key.kind}/{key.name}   removed")
+            self._deleted(key)
         if changes.problems:
             screen.problems(changes.problems)
         elif self._bad:
@@ -113,6 +124,10 @@ class Dev:
             if skipped not in self._skipped:
                 screen.say(f"{screen.INDENT}left to kubectl: {skipped}")
         self._skipped.update(reading.skipped)
+
+    def _deleted(self, key: Key) -> None:
+        self._told.pop(key, None)
+        screen.say(f"{screen.INDENT}{key.kind}/{key.name}   removed")
 
     async def _follow_folder(self) -> None:
         async for _ in awatch(self.options.folder, step=STEP_MS, recursive=False):

@@ -76,6 +76,19 @@ class Census:
                 found[name] = _merge(found.get(name), health)
         return {callback: health for callback, health in found.items() if health != NOTHING}
 
+    async def callbacks_of(self, ids: list[str]) -> dict[str, CallbackHealth]:
+        """The same of these alone, each by its id."""
+        found = dict.fromkeys(ids, NOTHING)
+        for keys in self._queue.shards if ids else ():
+            names = (keys.callback_backlog, keys.callback_standing, keys.callback_gone)
+            columns = await self._queue.link.call_many([("HMGET", name, *ids) for name in names])
+            for id_, *values in zip(ids, *columns, strict=True):
+                if any(values):
+                    before = found[id_]
+                    health = _health(*[value or b"" for value in values])
+                    found[id_] = _merge(None if before is NOTHING else before, health)
+        return found
+
     async def forget_callback(self, callback: str) -> None:
         """Drop what is kept of a deleted callback's health."""
         for keys in self._queue.shards:

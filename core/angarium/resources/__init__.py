@@ -25,7 +25,7 @@ from angarium.resources.meta import (
 )
 from angarium.resources.organization import Organization, OrganizationSpec, OrganizationStatus
 from angarium.resources.problems import Problem, problems
-from angarium.resources.product import Product, ProductSpec, ProductStatus
+from angarium.resources.product import Product, ProductApi, ProductSpec, ProductStatus
 from angarium.resources.provider import Provider, ProviderSpec, ProviderStatus
 from angarium.resources.selectors import AllowedNamespaces, LabelSelector, Requirement
 
@@ -60,6 +60,7 @@ __all__ = [
     "OrganizationStatus",
     "Problem",
     "Product",
+    "ProductApi",
     "ProductDelivery",
     "ProductRef",
     "ProductSpec",

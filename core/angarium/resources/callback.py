@@ -23,7 +23,7 @@ from angarium.resources.rules import Distinct, Rule, SpecModel, StatusModel
 
 _CANT_MOVE = "a callback can't move to another product; create a new one"
 _STAYS = Rule(cel="self == oldSelf", message=_CANT_MOVE)
-_SOME_EVENTS = Rule(
+SOME_EVENTS = Rule(
     cel="self.size() > 0", message="at least one event or pattern is needed", check=lambda events: len(events) > 0
 )
 
@@ -71,7 +71,7 @@ class CallbackSpec(SpecModel):
     organization_ref: Annotated[OrganizationRef, _STAYS] | None = Field(
         default=None, description="The Organization whose events it hears, instead of a Product. Can't change."
     )
-    events: Annotated[tuple[Pattern, ...], Field(max_length=32), _SOME_EVENTS, Distinct()] = Field(
+    events: Annotated[tuple[Pattern, ...], Field(max_length=32), SOME_EVENTS, Distinct()] = Field(
         description="Names of events, or patterns: * is one segment, a final ** the rest."
     )
     url: Url | None = Field(default=None, description="http(s) URL to POST to.")

@@ -42,13 +42,16 @@ class Credentials(SpecModel):
 
 
 class Quotas(SpecModel):
-    """Limits beyond which the gateway answers 429."""
+    """Limits beyond which the gateway refuses."""
 
     requests_per_second: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = Field(
         default=None, description="API requests answered a second, reads included. Default: no limit."
     )
     backlog: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Deliveries that may wait at a time. Default: no limit."
+    )
+    callbacks: Annotated[int, Field(strict=True, ge=0, le=10_000)] | None = Field(
+        default=None, description="Callbacks that may be made through the API. Default: 100."
     )
 
 

@@ -12,6 +12,15 @@ from angarium.resources.rules import SpecModel
 from angarium.resources.selectors import AllowedNamespaces
 
 
+class ProductApi(SpecModel):
+    """What callers with its API key, or with that of one of its Organizations, may do beyond sending."""
+
+    callbacks: Literal["Allowed", "Forbidden"] = Field(
+        default="Allowed",
+        description="Whether they may make Callbacks through the API, and change and delete those made so.",
+    )
+
+
 class ProductSpec(SpecModel):
     """What is asked for."""
 
@@ -27,6 +36,7 @@ class ProductSpec(SpecModel):
         default=None,
         description="An OpenID Connect provider whose tokens speak for this Product. Default: only tokens of its own.",
     )
+    api: ProductApi = Field(default_factory=ProductApi, description="What its callers may do beyond sending.")
     allowed_namespaces: AllowedNamespaces = Field(
         default_factory=AllowedNamespaces,
         description="Namespaces whose Organizations and Callbacks may refer to this Product. Default: its own.",

@@ -67,5 +67,6 @@ WATCH_EVENT = Gauge(
     "angarium_operator_watch_last_event_timestamp_seconds", "When a watch last brought something", ["kind"]
 )
 PROBES = Counter("angarium_operator_probes", "Probes of providers' accounts, by what was found", ["type", "reason"])
+EDITS = Counter("angarium_operator_edits", "Changes of Callbacks that callers asked for", ["action", "result"])
 QUEUE_DEPTH = Gauge("angarium_operator_queue_depth", "Objects that wait to be reconciled")
 CONFIG_REVISION = Gauge("angarium_operator_config_revision", "Last revision published")

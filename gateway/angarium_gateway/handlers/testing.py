@@ -41,7 +41,7 @@ async def test(request: web.Request, caller: Caller) -> Answer:
     record = _testable(request, caller)
     app[VITALS].require_room()
     notification = _compose(request, caller, record, DATA if data is None else data)
-    with _one_more(app[TESTS], caller.tenant.id):
+    with one_more(app[TESTS], caller.tenant.id, MOST_TESTS, "tests"):
         await _store(app, notification, caller)
         stored = await _outcome(app, notification.id, record.timeout_s + MARGIN)
     if stored is None:
@@ -62,10 +62,13 @@ def _testable(request: web.Request, caller: Caller) -> CallbackRecord:
     if record is None:
         raise Problem(NOT_FOUND, "there is no such callback")
     if record.disabled:
-        detail = f"it is disabled ({record.disabled}); change spec.url or annotate angarium.dev/enable-requested-at"
+        way = "activate it" if record.api_made else "change spec.url or annotate angarium.dev/enable-requested-at"
+        detail = f"it is disabled ({record.disabled}); {way}"
         raise Problem(NOT_TESTABLE, detail)
     if record.suspended:
-        raise Problem(NOT_TESTABLE, "it is suspended; set spec.suspend to false")
+        raise Problem(
+            NOT_TESTABLE, "it is suspended; " + ("activate it" if record.api_made else "set spec.suspend to false")
+        )
     return record
 
 
@@ -88,10 +91,10 @@ def _compose(request: web.Request, caller: Caller, record: CallbackRecord, data:
 
 
 @contextmanager
-def _one_more(waiting: Counter[str], tenant: str) -> Iterator[None]:
-    """While the body runs, one more of the tenant's tests waits; raises a Problem where enough do."""
-    if waiting[tenant] >= MOST_TESTS:
-        raise Problem(RATE, f"at most {MOST_TESTS} tests may wait at a time", headers={"Retry-After": "1"})
+def one_more(waiting: Counter[str], tenant: str, most: int, what: str) -> Iterator[None]:
+    """While the body runs, one more of the tenant's tests, or whatever it is, waits; a Problem where enough do."""
+    if waiting[tenant] >= most:
+        raise Problem(RATE, f"at most {most} {what} may wait at a time", headers={"Retry-After": "1"})
     waiting[tenant] += 1
     try:
         yield

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from angarium.health import FAILING_AFTER_MS, at_endpoint, fails, word
 from angarium.queue.census import CallbackHealth
 from angarium.resources import Callback, Disabled, Health, Product
 from angarium.resources.durations import format_duration
@@ -23,8 +24,7 @@ from angarium_operator.planning.records import callback_url, endpoint_token
 from angarium_operator.planning.snapshot import Snapshot
 from angarium_operator.planning.verdicts import Verdict, no, yes
 
-FAILING_ROW = 3  # failures in a row after which an endpoint fails,
-FAILING_AFTER = timedelta(seconds=30)  # or so long after the first of them
+FAILING_AFTER = timedelta(milliseconds=FAILING_AFTER_MS)
 KEPT_WHILE_AWAY = ("health", "backlog", "last_delivered_time", "last_failure")
 
 
@@ -43,9 +43,9 @@ def plan_health(snapshot: Snapshot, callback: Callback, product: Product | None,
     if not snapshot.stored:
         return _as_before(callback)
     found = known_health(snapshot, callback)
-    known = _at(endpoint_token(callback), found)
+    known = at_endpoint(endpoint_token(callback), found)
     off = remember(callback, disabled(snapshot, callback, product), found, now)
-    health = health_of(known, disabled=off is not None, now=now)
+    health = word(known, disabled=off is not None, now_ms=int(now.timestamp() * 1000))
     end = None if off else _end(known, patience_with(callback, product))
     near = end if end and failing_for(known) * 2 >= end.patience else None
     fields = {
@@ -70,27 +70,6 @@ def _as_before(callback: Callback) -> HealthPlan:
         {each.type: Verdict(each.status, each.reason, each.message) for each in conditions},
         {"url": callback_url(callback)} | {name: getattr(status, name) for name in KEPT_WHILE_AWAY},
     )
-
-
-def _at(token: str, known: CallbackHealth) -> CallbackHealth:
-    """What is known of this very endpoint; of another one only what waits is of interest."""
-    return known if known.endpoint in ("", token) else CallbackHealth(known.backlog, in_flight=known.in_flight)
-
-
-def health_of(known: CallbackHealth, *, disabled: bool, now: datetime) -> Health:
-    """In one word."""
-    if disabled:
-        return "Disabled"
-    if known.open_until_ms:
-        return "CircuitOpen"
-    if _fails(known) and (known.failures >= FAILING_ROW or now >= time_of(known.failing_since_ms) + FAILING_AFTER):
-        return "Failing"
-    return "Healthy" if known.delivered_ms else "Unknown"
-
-
-def _fails(known: CallbackHealth) -> bool:
-    """Whether the last attempt did. Shards know of different ones: failures in one may be older than a delivery."""
-    return known.failures > 0 and known.failed_ms >= known.delivered_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +135,7 @@ def _warning(known: CallbackHealth, end: _End) -> Announcement:
 
 def _next_look(known: CallbackHealth, health: Health) -> datetime | None:
     """When time alone makes it Failing."""
-    if health not in ("Healthy", "Unknown") or not _fails(known):
+    if health not in ("Healthy", "Unknown") or not fails(known):
         return None
     return time_of(known.failing_since_ms) + FAILING_AFTER + timedelta(seconds=1)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from angarium.edits import API, MADE_BY
 from angarium.identifiers import resource_id
 from angarium.records import (
     CallbackRecord,
@@ -96,6 +97,7 @@ def callback_record(
         rate_period_s=rate.period.total_seconds() if rate else 1.0,
         suspended=spec.suspend,
         endpoint=endpoint_token(callback),
+        api_made=callback.metadata.labels.get(MADE_BY) == API,
         disabled=disabled,
     )
 

@@ -238,6 +238,11 @@ class Snapshot:
         claim = claim_of(resource)
         return self.claimants(claim) if claim is not None else set()
 
+    def callbacks_of(self, owner: Key) -> Iterator[Callback]:
+        """The callbacks that refer to a product or an organization itself."""
+        found = (self.objects.get(key) for key in self._dependants.get(owner, ()))
+        yield from (each for each in found if isinstance(each, Callback))
+
     def _around(self, key: Key) -> set[Key]:
         """Who depends on an object, directly or through an organization."""
         direct = set(self._dependants.get(key, ()))
