@@ -63,7 +63,7 @@ Recipients = Annotated[
         }
     ),
 ]
-Channel = Literal["email", "sms", "whatsapp", "push", "slack", "telegram"]
+Channel = Literal["email", "sms", "whatsapp", "push", "slack", "telegram", "apprise"]
 DeliveryId = Annotated[str, AfterValidator(_delivery), Field(max_length=64)]
 
 

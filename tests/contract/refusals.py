@@ -65,7 +65,7 @@ PHONE = "must be a phone number as E.164 writes it, like +15017122661"
 SERVICE_SID = "must be the SID of a Messaging Service: MG and 32 hexadecimal digits"
 PROJECT = "must be the id of a Google Cloud project, like shop-42"
 SECRET_KEY = "must be a key of a Secret: letters, digits, -, _ and ."
-SCHEMA = "must be the schema of an Apprise URL, like discord"
+SCHEMA = "must be a schema of Apprise that may be used here, like discord; docs/apprise.md lists them"
 VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
 
 
@@ -327,10 +327,16 @@ REFUSALS = (
         for name, content in (("twilio", {"from": "+15017122661"}), ("fcm", {}), ("slack", {}), ("telegram", {}))
     ),
     Refusal("Provider", _block("slack", apiUrl="https://a:b@example.com"), "spec.slack.apiUrl", BARE),
+    Refusal(
+        "Provider",
+        _block("telegram", apiUrl="https://example.com/?x=1"),
+        "spec.telegram.apiUrl",
+        "must not hold a query: paths are appended to it",
+    ),
     Refusal("Provider", _block("apprise", schemas=[]), "spec.apprise.schemas", "at least one schema is needed"),
     *(
         Refusal("Provider", _block("apprise", schemas=["discord", text]), "spec.apprise.schemas[1]", SCHEMA)
-        for text in ("", "Discord", "discord://", "4x", "a b")
+        for text in ("", "Discord", "discord://", "json", "syslog")
     ),
     Refusal("Provider", {"timeout": "31s"}, "spec.timeout", _duration("1s", "30s")),
     Refusal("Provider", {"retry": {"schedule": ["5s", "1d"]}}, "spec.retry.schedule[1]", _duration("100ms", "72h")),
