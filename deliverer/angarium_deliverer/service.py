@@ -35,7 +35,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(policy, ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle)
+        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url)
         directory = Directory(settings.sealer, way, Pacing(queue))
         tail = ConfigTail(settings.redis, directory.accept)
         directory.follow(tail)
