@@ -10,13 +10,14 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
-from angarium.queue import Consumer, Layout, Pacing, Queue, Upkeep
+from angarium.queue import Consumer, Layout, Pacing, Queue, Reports, Upkeep
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels import Way
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
 from angarium_deliverer.janitor import Janitor
 from angarium_deliverer.limiter import Limiter
+from angarium_deliverer.listener import Listener
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import Recoverer
 from angarium_deliverer.relay import Relay
@@ -50,6 +51,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         tail.on_applied(presence.hurry)
         recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch, relay.taking)
         sampler = Sampler(queue, tail)
+        listener = Listener(queue, Reports(queue), directory, public=bool(settings.public_url))
         _install(probes, queue, tail, relay, stop)
         async with running(
             forever("config", tail.run),
@@ -63,6 +65,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                     forever("limit", limiter.step),
                     forever("promote", promoter.step),
                     forever("recover", recoverer.step),
+                    forever("listen", listener.step),
                     forever("expire", Janitor(queue, upkeep, layout).step),
                     forever("sample", sampler.step),
                 ):

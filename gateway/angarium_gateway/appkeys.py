@@ -8,12 +8,12 @@ from aiohttp import web
 from angarium.config import ConfigTail
 from angarium.edits import EditStore
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
 from angarium_gateway.issuers import Issuers
-from angarium_gateway.limits import RateLimits
+from angarium_gateway.limits import Bucket, RateLimits
 from angarium_gateway.settings import GatewaySettings
 from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
@@ -38,6 +38,8 @@ TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outc
 IMPORTS = web.AppKey("IMPORTS", Counter[str])  # lists of users that are being taken in, by tenant
 EDITS = web.AppKey("EDITS", EditStore)
 EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operator, by tenant
+REPORTS = web.AppKey("REPORTS", Reports)
+REPORTED = web.AppKey("REPORTED", Bucket)  # how many reports of carriers are looked at
 QUEUE = web.AppKey("QUEUE", Queue)
 
 NAME = web.RequestKey("NAME", str)  # the request's id

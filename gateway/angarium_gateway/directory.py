@@ -126,6 +126,7 @@ class Directory:
         self._trusting: dict[str, dict[str, Trust]] = {}  # by the issuer's URL, then by tenant id
         self._subscriptions: dict[str, Subscriptions] = {}
         self._providers: dict[str, dict[str, ProviderRecord]] = {}  # by id of their product, then by key
+        self._carriers: dict[str, ProviderRecord] = {}  # by id
 
     def trust(self, tenant: str) -> Trust | None:
         """Whose tokens are taken for a tenant."""
@@ -153,6 +154,10 @@ class Directory:
             channel for record in self._providers.get(tenant.product_id, {}).values() for channel in record.channels
         }
 
+    def provider(self, id_: str) -> ProviderRecord | None:
+        """By its id."""
+        return self._carriers.get(id_)
+
     def apply(self, changes: dict[str, AnyRecord | None]) -> None:
         """Follow changes: the new record by its key, or None where it was deleted."""
         for key in changes:
@@ -167,6 +172,7 @@ class Directory:
             self._subscriptions.setdefault(record.tenant, Subscriptions()).put(record)
         elif isinstance(record, ProviderRecord):
             self._providers.setdefault(record.product_id, {})[record.key] = record
+            self._carriers[record.id] = record
         else:
             tenant = _tenant(record)
             for key in record.keys:
@@ -200,6 +206,7 @@ class Directory:
         if isinstance(record, ProviderRecord):
             others = self._providers[record.product_id]
             del others[record.key]
+            self._carriers.pop(record.id, None)
             if not others:
                 del self._providers[record.product_id]
             return

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from angarium.identifiers import DeliveryReference, InvalidIdentifier, parse_delivery_id
 from angarium.keys import ShardKeys
 from angarium.notifications import Notification
+from angarium.queue.codec import read_doc
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
 
@@ -57,7 +58,7 @@ class Told:
     """What a report says that was checked. `message` is the carrier's name for what was sent, `maybe` how a reference
     begins that says only that it may have been sent; both as the delivery's own reference has them."""
 
-    move: Literal[Move.DELIVERED, Move.REFUSED]
+    move: Move  # DELIVERED or REFUSED
     reason: str
     timeline: bytes
     message: str
@@ -86,6 +87,12 @@ class Reports:
         """Some that nobody is dealing with."""
         texts = await HEAR.run(self._queue.link, [keys.reports], [limit, again_ms])
         return [Heard(keys, text, _read(text)) for text in texts]
+
+    async def about(self, heard: Heard) -> Notification | None:
+        """The notification that it is about, without its body; None: it is kept no longer."""
+        id_ = heard.delivery.notification
+        doc = await self._queue.link.call("HGET", heard.keys.notification(id_), "doc")
+        return read_doc(id_, doc) if doc else None
 
     async def settle(self, heard: Heard, notification: Notification, told: Told) -> Literal["settled", "busy", "over"]:
         """End its delivery; `busy` where an attempt is under way, so that it is heard again later."""
