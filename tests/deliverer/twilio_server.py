@@ -138,7 +138,7 @@ def _refused(form: dict[str, str]) -> bytes | None:
     url = urlsplit(form.get("StatusCallback", "http://a"))
     if not to:
         return failed(400, 21604, "A 'To' phone number is required.")
-    if not NUMBER.fullmatch(to) or to.endswith(NO_NUMBER):
+    if not NUMBER.fullmatch(to) or to == NO_NUMBER:
         return failed(400, 21211, f"Invalid 'To' Phone Number: {to}")
     if to == UNSUBSCRIBED:
         return failed(400, 21610, "Attempt to send to unsubscribed recipient")

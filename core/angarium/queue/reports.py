@@ -21,7 +21,7 @@ NOTE = script("note")
 HEAR = script("hear", prelude="")
 REPORT = script("report")
 MOST_KEPT = 10_000  # in each shard
-HEARD_AGAIN_MS = 5000
+HEARD_AGAIN_MS = 2000
 
 
 class Report(BaseModel):

@@ -14,7 +14,7 @@ from aiohttp import web
 from angarium.identifiers import InvalidIdentifier
 from angarium.queue import Report
 from angarium.records import ProviderRecord
-from angarium_gateway.answers import Answer
+from angarium_gateway.answers import Answer, NoContent
 from angarium_gateway.appkeys import DIRECTORY, REPORTED, REPORTS, SETTINGS, TAIL, VITALS
 from angarium_gateway.bodies import read_large
 from angarium_gateway.problems import BAD_REQUEST, FULL, NOT_FOUND, RATE, UNCONFIGURED, Problem
@@ -33,7 +33,7 @@ async def status(request: web.Request) -> Answer:
         raise Problem(RATE, "too many reports at once", headers={"Retry-After": "1"})
     body = await _form(request)
     if parse_qs(body).get("MessageStatus", [""])[0] not in ENDS:
-        return Answer(204, b"", {})
+        return NoContent()
     request.app[VITALS].require_storage()
     report = Report(
         delivery=request.query.get("delivery", ""), provider=provider.id, query=query, body=body, signature=signature,
@@ -44,7 +44,7 @@ async def status(request: web.Request) -> Answer:
             raise Problem(FULL, "too many reports wait", headers={"Retry-After": "10"})
     except InvalidIdentifier:
         raise Problem(NOT_FOUND, "there is no such delivery") from None
-    return Answer(204, b"", {})
+    return NoContent()
 
 
 def _asked(request: web.Request) -> tuple[ProviderRecord, str, str]:
