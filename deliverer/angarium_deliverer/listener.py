@@ -5,7 +5,6 @@ is heard twice does nothing the second time; what can't be dealt with now is hea
 """
 
 import logging
-import time
 
 from angarium.notifications import Notification, Outcome, Result, Target
 from angarium.queue import Heard, Queue, Report, Reports, Told
@@ -19,8 +18,7 @@ from angarium_deliverer.routes import Carrier
 log = logging.getLogger(__name__)
 PAUSE = 1.0  # s
 AT_ONCE = 64  # reports of a shard
-PATIENCE_MS = 600_000  # for a provider that is not known here: its record may be late, or sealed with a newer key
-KEPT = frozenset({"busy", "awaited"})  # results after which a report is heard again
+KEPT = frozenset({"busy", "unknown"})  # after these a report is heard again
 MOVES = {Result.DELIVERED: Move.DELIVERED, Result.PERMANENT: Move.REFUSED}
 
 
@@ -52,18 +50,18 @@ class Listener:
         report = heard.report
         if report is None:
             return "unreadable"
+        notification = await self._reports.about(heard)
+        if notification is None:
+            return "over"
         carrier = self._directory.carrier(report.provider)
         if carrier is None or not isinstance(carrier.sender, Reporting):
-            return "awaited" if time.time() * 1000 < report.at_ms + PATIENCE_MS else "unknown"
+            return "unknown"  # here: its record may be late, or sealed with a newer key
         try:
             outcome = carrier.sender.told(report)
         except Unproven:
             return _unproven(report)
         if outcome.result not in MOVES:
             return "no_news"
-        notification = await self._reports.about(heard)
-        if notification is None:
-            return "over"
         target = self._target(carrier, notification, heard.delivery.index)
         if target is None:
             return _unproven(report)

@@ -274,7 +274,7 @@ class QueueMachine(RuleBasedStateMachine):
             return
         key = list(self.expected)[which % len(self.expected)]
         expected, notification = self.expected[key], self.notifications[key[0]]
-        report = Report(delivery=delivery_id(*key), provider="prv_1", query="", body="", signature="", at_ms=0)
+        report = Report(delivery=delivery_id(*key), provider="prv_1", query="", body="", signature="")
         noted = [self.do(self.reports.note(report)) for _ in range(2)]
         assert noted == ["kept" if expected.state is DeliveryState.WAITING else "late"] * 2
         told = Told(move, "r", b'{"type":"reported"}', message, "prv_1 ?")

@@ -139,9 +139,7 @@ async def test_a_deliverer_killed_while_it_sends_leaves_nothing_to_be_sent_twice
     assert len(server.forms) == 1
 
 
-@pytest.mark.parametrize(
-    ("to", "reason"), [(twilio.UNSUBSCRIBED, "twilio_21610"), (twilio.NO_NUMBER, "twilio_21211")]
-)
+@pytest.mark.parametrize(("to", "reason"), [(twilio.UNSUBSCRIBED, "twilio_21610"), (twilio.NO_NUMBER, "twilio_21211")])
 async def test_what_is_the_recipients_is_refused_and_no_other_provider_asked(shop: World, to: str, reason: str) -> None:
     first, second = Twilio(), Twilio()
     async with account(first) as origin, account(second) as other:

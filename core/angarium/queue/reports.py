@@ -25,7 +25,10 @@ HEARD_AGAIN_MS = 2000
 
 
 class Report(BaseModel):
-    """A request of a carrier, as it came. `signature` proves who made it; it holds recipients, and so is not shown."""
+    """A request of a carrier, as it came: it holds recipients, and so is not shown. `signature` proves who made it.
+
+    It does not say when it came, so that it is the same when it comes again.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # an older deliverer may read a newer gateway's
 
@@ -34,7 +37,6 @@ class Report(BaseModel):
     query: str = Field(repr=False)  # of the URL that was called, as it stood there
     body: str = Field(repr=False)
     signature: str = Field(repr=False)
-    at_ms: int  # when it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,11 @@ class Reports:
         return [Heard(keys, text, _read(text)) for text in texts]
 
     async def about(self, heard: Heard) -> Notification | None:
-        """The notification that it is about, without its body; None: it is kept no longer."""
-        id_ = heard.delivery.notification
-        doc = await self._queue.link.call("HGET", heard.keys.notification(id_), "doc")
-        return read_doc(id_, doc) if doc else None
+        """The notification that it is about, without its body; None: its delivery waits no longer."""
+        delivery = heard.delivery
+        key = heard.keys.notification(delivery.notification)
+        doc, state = await self._queue.link.call("HMGET", key, "doc", delivery.index)
+        return read_doc(delivery.notification, doc) if doc and (state or b"").startswith(b"waiting ") else None
 
     async def settle(self, heard: Heard, notification: Notification, told: Told) -> Literal["settled", "busy", "over"]:
         """End its delivery; `busy` where an attempt is under way, so that it is heard again later."""

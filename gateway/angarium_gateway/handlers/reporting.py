@@ -36,9 +36,8 @@ async def status(request: web.Request) -> Answer:
         return NoContent()
     request.app[VITALS].require_storage()
     report = Report(
-        delivery=request.query.get("delivery", ""), provider=provider.id, query=query, body=body, signature=signature,
-        at_ms=time.time_ns() // 1_000_000,
-    )  # fmt: skip
+        delivery=request.query.get("delivery", ""), provider=provider.id, query=query, body=body, signature=signature
+    )
     try:
         if await request.app[REPORTS].note(report) == "full":
             raise Problem(FULL, "too many reports wait", headers={"Retry-After": "10"})
