@@ -141,7 +141,7 @@ class Exchange:
     @property
     def resent(self) -> bool:
         """Whether libcurl has sent the request again: a pooled connection had ended without an answer."""
-        return self._sent > 1
+        return self._sent > 1 and self._most_sends > 1
 
     def prepare(self, url: Any, lines: list[str], body: bytes | None, timeout: float, addresses: str | None) -> None:
         """Set what this request is. `url`: a CurlUrl; `lines`: all headers that are not libcurl's own affair.
