@@ -327,6 +327,12 @@ REFUSALS = (
         for name, content in (("twilio", {"from": "+15017122661"}), ("fcm", {}), ("slack", {}), ("telegram", {}))
     ),
     Refusal("Provider", _block("slack", apiUrl="https://a:b@example.com"), "spec.slack.apiUrl", BARE),
+    Refusal(
+        "Provider",
+        _block("telegram", apiUrl="https://example.com/?x=1"),
+        "spec.telegram.apiUrl",
+        "must not hold a query: paths are appended to it",
+    ),
     Refusal("Provider", _block("apprise", schemas=[]), "spec.apprise.schemas", "at least one schema is needed"),
     *(
         Refusal("Provider", _block("apprise", schemas=["discord", text]), "spec.apprise.schemas[1]", SCHEMA)

@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 import trustme
+from tests.deliverer import slack_server, telegram_server
 from tests.deliverer.conftest import LOCAL, server_tls
 from tests.deliverer.mail_server import Mailbox, mail_server
-from tests.deliverer.receivers import NO_CONTENT, Receiver, reply
+from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, Script, reply
+from tests.deliverer.slack_server import Workspace
+from tests.deliverer.telegram_server import Bot
 from tests.deliverer.webhooks import CREATED, ID, SIGNER, callback, event
 
-from angarium.contents import Content, Email
+from angarium.contents import Content, Email, Slack, Telegram
 from angarium.notifications import Outcome, Result
 from angarium.records import ProviderRecord
 from angarium_deliverer.channels import Account, Message, Way
@@ -54,6 +57,7 @@ class Row:
 
     attempts: Callable[[str], AbstractAsyncContextManager[Try]]
     moods: Mapping[str, Mood]
+    longest: int = 200_000  # characters that its content may have
 
 
 # -- webhooks
@@ -104,7 +108,9 @@ async def false_receiver(_: trustme.CA) -> AsyncIterator[Counterpart]:
 @asynccontextmanager
 async def private_address(_: trustme.CA) -> AsyncIterator[Counterpart]:
     """An address that the guard keeps closed."""
-    yield Counterpart({"url": "http://10.0.0.7/", "host": "10.0.0.7"}, list, asyncio.Event(), asyncio.Event())
+    url = "http://10.0.0.7/"
+    place = {"url": url, "host": "10.0.0.7", "apiUrl": url, "credentials": {"webhook-url": url}}
+    yield Counterpart(place, list, asyncio.Event(), asyncio.Event())
 
 
 WEBHOOKS = Row(
@@ -218,7 +224,128 @@ E_MAIL = Row(
     },
 )  # fmt: skip
 
-CHANNELS = {"webhook": WEBHOOKS, "smtp": E_MAIL}
+# -- Slack and Telegram
+
+
+def chat(
+    make: Callable[[], Script], place: Callable[[str], dict[str, Any]], *, false: bool = False, gone: bool = False
+) -> Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]:
+    """A server of JSON; what it got is what its script keeps. `place` makes settings of its origin."""
+
+    @asynccontextmanager
+    async def other(_: trustme.CA) -> AsyncIterator[Counterpart]:
+        script = make()
+        it = Receiver(script, tls=server_tls(trustme.CA(), "127.0.0.1") if false else None)
+        async with it:
+            there = Counterpart(
+                place(it.url.removesuffix("/hooks")), lambda: [text for _, text in getattr(script, "got", [])],
+                it.came, it.gone,
+            )  # fmt: skip
+            if not gone:
+                yield there
+        if gone:
+            yield there
+
+    return other
+
+
+async def nonsense(_: Request, writer: asyncio.StreamWriter) -> None:
+    """No HTTP at all."""
+    writer.write(b"nonsense\r\n\r\n")
+
+
+LONG = reply(500, "ä".encode() * 100_000)
+
+
+def slack(*, wrong: bool = False, **more: Any) -> Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]:
+    """Slack in a mood, for a bot."""
+    held = {"credentials": {"bot-token": "xoxb-guessed"}} if wrong else {}
+    ends = {name: more.pop(name) for name in ("false", "gone") if name in more}
+    make = more.pop("make", lambda: Workspace(**more))
+    return chat(make, lambda origin: {"apiUrl": f"{origin}/api"} | held, **ends)
+
+
+def hook(*, wrong: bool = False, **more: Any) -> Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]:
+    """Slack in a mood, for an incoming webhook."""
+    path = "/services/T0/B0/guessed" if wrong else slack_server.HOOK
+    ends = {name: more.pop(name) for name in ("false", "gone") if name in more}
+    make = more.pop("make", lambda: Workspace(**more))
+    return chat(make, lambda origin: {"credentials": {"webhook-url": origin + path}}, **ends)
+
+
+def telegram(*, wrong: bool = False, **more: Any) -> Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]:
+    """Telegram in a mood."""
+    held = {"credentials": {"bot-token": "110201543:guessed"}} if wrong else {}
+    ends = {name: more.pop(name) for name in ("false", "gone") if name in more}
+    make = more.pop("make", lambda: Bot(**more))
+    return chat(make, lambda origin: {"apiUrl": origin} | held, **ends)
+
+
+def in_each_mood(
+    server: Callable[..., Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]],
+) -> dict[str, Mood]:
+    """Moods that all servers of JSON APIs have alike."""
+    return {
+        "accepts": Mood(server(), Result.DELIVERED),
+        "wants other credentials": Mood(server(wrong=True), Result.RETRYABLE, "authentication_failed"),
+        "is down": Mood(server(answer=reply(503, b"upstream unavailable")), Result.RETRYABLE, "http_503"),
+        "leads away": Mood(server(answer=reply(302, location="http://127.0.0.1:1/")), Result.RETRYABLE, "http_3xx"),
+        "is silent": Mood(server(silent=True), Result.RETRYABLE, "timeout"),
+        "hangs up": Mood(server(make=lambda: nonsense), Result.RETRYABLE, "protocol_error"),
+        "is absent": Mood(server(gone=True), Result.RETRYABLE, "connect_refused"),
+        "is an impostor": Mood(server(false=True), Result.RETRYABLE, "tls_error"),
+        "is private": Mood(private_address, Result.RETRYABLE, "address_refused"),
+        "answers at length": Mood(server(answer=LONG), Result.RETRYABLE, "http_500"),
+    }
+
+
+SLACK = Row(
+    sending("slack", "C0ALERTS", lambda text: Slack(text=text), {"bot-token": slack_server.TOKEN}),
+    in_each_mood(slack)
+    | {
+        "throttles": Mood(
+            slack(answer=slack_server.said({"ok": False, "error": "ratelimited"}, 429, retry_after="17")),
+            Result.RETRYABLE, "slack_ratelimited", retry_after=17.0,
+        ),
+        "refuses": Mood(slack(channels={"C0ALERTS": "is_archived"}), Result.PERMANENT, "slack_is_archived"),
+    },
+    longest=slack_server.MOST_TEXT,
+)  # fmt: skip
+
+SLACK_BY_WEBHOOK = Row(
+    sending("slack", "#alerts", lambda text: Slack(text=text), {}),
+    in_each_mood(hook)
+    | {
+        "throttles": Mood(
+            hook(answer=reply(429, b"slow down", retry_after="17")), Result.RETRYABLE, "http_429", retry_after=17.0
+        ),
+        "refuses": Mood(hook(answer=reply(400, b"invalid_payload")), Result.PERMANENT, "slack_invalid_payload"),
+    },
+    longest=slack_server.MOST_TEXT,
+)
+
+TELEGRAM = Row(
+    sending(
+        "telegram", telegram_server.CHAT, lambda text: Telegram(text=text), {"bot-token": telegram_server.TOKEN}
+    ),
+    in_each_mood(telegram)
+    | {
+        "throttles": Mood(
+            telegram(answer=telegram_server.failed(429, "Too Many Requests: retry after 17", retry_after=17)),
+            Result.RETRYABLE, "telegram_429", retry_after=17.0,
+        ),
+        "refuses": Mood(telegram(chats=set()), Result.PERMANENT, "telegram_400"),
+    },
+    longest=telegram_server.MOST_TEXT,
+)  # fmt: skip
+
+CHANNELS = {
+    "webhook": WEBHOOKS,
+    "smtp": E_MAIL,
+    "slack": SLACK,
+    "slack by webhook": SLACK_BY_WEBHOOK,
+    "telegram": TELEGRAM,
+}
 
 
 @pytest.fixture(params=CHANNELS, ids=str)
@@ -254,6 +381,7 @@ async def test_each_mood_is_told_as_what_it_is(
     "text", ["Grüße, 世界, 🚀, \u2028", "x" * 200_000, "a\n.\n..\nb", "="], ids=lambda text: text[:12]
 )
 async def test_content_arrives_as_it_is(attempt: Try, row: Row, authority: trustme.CA, text: str) -> None:
+    text = text[: row.longest]
     async with row.moods["accepts"].other(authority) as other:
         assert (await attempt(text, other, 20)).result is Result.DELIVERED
         assert other.got() == [text]

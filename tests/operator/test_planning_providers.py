@@ -93,6 +93,12 @@ def test_missing_keys_are_named(block: str, content: dict[str, Any] | None, data
         ("telegram", None, {"bot-token": "1:a\nx: y"}, 'the key "bot-token" must be one line of printable characters'),
         ("fcm", None, {"service-account.json": "{"}, 'the key "service-account.json" is no JSON'),
         (
+            "telegram",
+            None,
+            {"bot-token": "1:a/../x"},
+            'the key "bot-token" holds no token of Telegram\'s, which look like 110201543:AAHdqTcv…',
+        ),
+        (
             "fcm",
             None,
             {"service-account.json": account(private_key=None, project_id=None)},

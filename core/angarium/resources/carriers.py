@@ -60,7 +60,14 @@ UrlSchema = Annotated[
 _SOME_SCHEMAS = Rule(
     cel="self.size() > 0", message="at least one schema is needed", check=lambda schemas: len(schemas) > 0
 )
-ApiUrl = Annotated[Url | None, Field(description="Where its API is, if not where the whole world finds it.")]
+_NO_QUERY = Rule(
+    cel="!self.contains('?')",
+    message="must not hold a query: paths are appended to it",
+    check=lambda url: "?" not in url,
+)
+ApiUrl = Annotated[
+    Annotated[Url, _NO_QUERY] | None, Field(description="Where its API is, if not where the whole world finds it.")
+]
 
 
 class Smtp(SpecModel):

@@ -3,6 +3,7 @@
 Only keys that are named here are read, and no message holds a value.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "apprise": ("url", "urls"),
 }
 MANY_LINES = frozenset({SERVICE_ACCOUNT, "urls"})
+BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")  # Telegram's; it stands in the path of URLs
 LAST_GOOD = "; what was published last stays in use"
 
 
@@ -80,6 +82,8 @@ def _wrong(spec: ProviderSpec, held: Mapping[str, str]) -> Iterator[str]:
         yield f'the key "{SERVICE_ACCOUNT}" {lacks}'
     if "webhook-url" in held and not _is_url(held["webhook-url"]):
         yield 'the key "webhook-url" must be an http or https URL'
+    if spec.telegram is not None and not BOT_TOKEN.fullmatch(held["bot-token"]):
+        yield 'the key "bot-token" holds no token of Telegram\'s, which look like 110201543:AAHdqTcv…'
     if spec.apprise is not None:
         yield from _wrong_schemas(spec.apprise, held)
 

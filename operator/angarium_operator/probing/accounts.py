@@ -1,16 +1,15 @@
 """Accounts with an HTTP API that tells whose credentials these are: Twilio, Slack, Telegram."""
 
-import re
 from base64 import b64encode
 from urllib.parse import quote
 
 from angarium_operator.planning import Probe
+from angarium_operator.planning.provider_secrets import BOT_TOKEN
 from angarium_operator.planning.verdicts import Verdict, no
 from angarium_operator.probing.answers import refused, taken
 from angarium_operator.probing.web import Web
 
 TWILIO, SLACK, TELEGRAM = "https://api.twilio.com", "https://slack.com/api", "https://api.telegram.org"
-BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 NOT_YET = frozenset({"ratelimited", "request_timeout", "service_unavailable", "fatal_error", "internal_error"})
 
 
