@@ -23,7 +23,7 @@ def lines(entries: Sequence[Entry], remark: Remark = nothing, *, many: bool = Fa
 
 def describe(entry: Entry, remark: Remark = nothing, *, many: bool = False) -> str:
     """One entry, without its time."""
-    to = f"  → {whom(entry)}" if many and "delivery" in entry else ""
+    to = f"  → {whom(entry)}" if many and whom(entry) else ""
     if entry["type"] == "attempt":
         took = f"{answer(entry)}, {entry['durationMs']} ms"
         return "   ".join(filter(None, (f"attempt {entry['number']}", took, remark(entry), _next(entry)))) + to

@@ -15,21 +15,32 @@ Dispatch = Callable[[list[Entry]], Awaitable[None]]
 
 
 class Recoverer:
-    """`free` says how many slots are free; `dispatch` takes entries and skips those already held."""
+    """`free` says how many slots are free; `dispatch` takes entries and skips those already held; `taking` is held
+    by whoever has begun some that are not held yet."""
 
     def __init__(
-        self, consumer: Consumer, upkeep: Upkeep, presence: Presence, free: Callable[[], int], dispatch: Dispatch
+        self,
+        consumer: Consumer,
+        upkeep: Upkeep,
+        presence: Presence,
+        free: Callable[[], int],
+        dispatch: Dispatch,
+        taking: asyncio.Lock,
     ) -> None:
         self._consumer, self._upkeep, self._presence = consumer, upkeep, presence
-        self._free, self._dispatch = free, dispatch
+        self._free, self._dispatch, self._taking = free, dispatch, taking
         self._emptied: set[str] = set()
         self._strangers: set[str] = set()
         self._own_at = 0.0
 
     async def own(self, idle: float = 0.0) -> None:
-        """Take up what this consumer's name holds and this process does not know of (a restart, a lost reply)."""
+        """Take up what this consumer's name holds and this process does not know of (a restart, a lost reply).
+
+        Not what is just being taken: where Redis's clock is put forward, that seems to have been idle, too.
+        """
         self._own_at = asyncio.get_running_loop().time()
-        await self._dispatch(await self._consumer.claim(self._consumer.name, MOST_HELD, idle))
+        async with self._taking:
+            await self._dispatch(await self._consumer.claim(self._consumer.name, MOST_HELD, idle))
 
     async def step(self) -> float:
         """One round."""

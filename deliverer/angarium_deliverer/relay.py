@@ -49,6 +49,7 @@ class Relay:
         self._consumer, self._directory, self._promoter = consumer, directory, promoter
         self._tail, self._store = tail, store
         self._slots = Slots(slots)
+        self.taking = asyncio.Lock()  # held while what is begun is not yet in a slot
         self.last_read = time.monotonic()
 
     def free(self) -> int:
@@ -62,8 +63,9 @@ class Relay:
         if slots.free <= 0:
             await slots.freed()
             return 0.0
-        taken = await self._consumer.take(slots.portion, slots.doubtful_left, slots.crowding())
-        self._launch(taken.started)
+        async with self.taking:
+            taken = await self._consumer.take(slots.portion, slots.doubtful_left, slots.crowding())
+            self._launch(taken.started)
         if not taken.more:
             if slots.free > 0:  # else a bell that is meant for somebody with room would be heard here
                 await self._consumer.wait()

@@ -48,7 +48,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         relay = Relay(consumer, directory, tail, store, promoter, settings.deliverer_slots)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
-        recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch)
+        recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch, relay.taking)
         sampler = Sampler(queue, tail)
         _install(probes, queue, tail, relay, stop)
         async with running(

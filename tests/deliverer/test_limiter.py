@@ -76,6 +76,8 @@ def test_what_is_told_of_an_organization(weight: int, text: str) -> None:
 class Config:
     """A config of one callback."""
 
+    revision = 1
+
     def __init__(self, record: CallbackRecord) -> None:
         self._record = record
 

@@ -95,7 +95,7 @@ async def test_who_only_seems_silent_since_the_clock_was_put_forward_keeps_what_
     async with Consumer(shop.queue, "holder") as holder, Consumer(shop.queue, "heir") as heir:
         assert len((await holder.take(5)).started) == 1
         beats = presence.Presence(shop.queue.link, "deliverer", "heir", presence.Applied)
-        recoverer = Recoverer(heir, Upkeep(shop.queue, "heir"), beats, lambda: 5, dispatch)
+        recoverer = Recoverer(heir, Upkeep(shop.queue, "heir"), beats, lambda: 5, dispatch, asyncio.Lock())
         await beats.beat()
         monkeypatch.setattr(presence, "DEAD_AFTER", 3600.0)  # not steady again so soon
         beats.steady, beats._ahead = True, beats._ahead - 50.0  # as if Redis's clock had jumped since
@@ -106,6 +106,28 @@ async def test_who_only_seems_silent_since_the_clock_was_put_forward_keeps_what_
         beats.steady = True
         await recoverer.step()
         assert len({entry.id for entry in dispatched}) == 1  # twice, where it was found among its own too
+
+
+async def test_what_is_just_being_taken_is_not_found_among_ones_own(shop: World) -> None:
+    """Where Redis's clock is put forward, an entry that was begun this moment has been idle for long."""
+    found: list[Entry] = []
+
+    async def dispatch(entries: list[Entry]) -> None:
+        found.extend(entries)
+
+    await shop.post(callback("warehouse", "http://127.0.0.1:1/"))
+    async with Consumer(shop.queue, "first") as consumer:
+        taking = asyncio.Lock()
+        beats = presence.Presence(shop.queue.link, "deliverer", "first", presence.Applied)
+        recoverer = Recoverer(consumer, Upkeep(shop.queue, "first"), beats, lambda: 5, dispatch, taking)
+        async with taking:
+            assert len((await consumer.take(5)).started) == 1
+            own = asyncio.create_task(recoverer.own())
+            for _ in range(3):  # what had been asked meanwhile would have been answered before
+                await consumer.claim("nobody", 5)
+            assert found == []
+        await own
+        assert len(found) == 1  # as after a reply that was lost
 
 
 async def test_what_was_sent_is_settled_once_redis_takes_writes_again(
