@@ -1,13 +1,15 @@
 """Where deliveries go: the callbacks and the providers that this deliverer knows, ready for use."""
 
+import logging
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import orjson
 
 from angarium.config import ConfigTail
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageUnavailable
 from angarium.notifications import Attempt, Outcome, Target
+from angarium.people import People
 from angarium.queue import Pacing, pace
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
@@ -18,6 +20,7 @@ from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.routes import Carrier, Route
 
+log = logging.getLogger(__name__)
 REDIS_AWAY_PAUSE = 1.0  # s
 
 
@@ -55,8 +58,8 @@ class Subscriber:
 class Directory:
     """Follows the config. What can't be opened or used is rejected, and its last good record stays."""
 
-    def __init__(self, sealer: Sealer, way: Way, pacing: Pacing) -> None:
-        self._sealer, self._way, self._pacing = sealer, way, pacing
+    def __init__(self, sealer: Sealer, way: Way, pacing: Pacing, people: People) -> None:
+        self._sealer, self._way, self._pacing, self._people = sealer, way, pacing, people
         self._webhook = Webhook(way.dialer)
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
@@ -79,7 +82,7 @@ class Directory:
         product = self._product_of.get(tenant, tenant)
         carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
         own = [each for each in carriers if each.record.product_id == product and target.name in each.record.channels]
-        route = self._routes[target.id] = Route(target.name, own, self._wait)
+        route = self._routes[target.id] = Route(target.name, own, self._wait, self._gone)
         return route
 
     async def _wait(self, provider: ProviderRecord) -> float:
@@ -89,6 +92,13 @@ class Directory:
             return await self._pacing.wait(provider.id, interval, burst)
         except StorageUnavailable:
             return REDIS_AWAY_PAUSE
+
+    async def _gone(self, tenant: str, device: str) -> None:
+        """Only devices are told to be gone; one that stays because Redis is away will be told of again."""
+        try:
+            await self._people.drop_device(tenant, device)
+        except (StorageUnavailable, StorageFull):
+            log.warning("a device that is gone could not be forgotten", extra={"tenant": tenant})
 
     def accept(self, record: AnyRecord) -> None:
         """Open a record's credentials; raises ValueError, for ConfigTail to reject it."""

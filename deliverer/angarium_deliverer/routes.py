@@ -22,13 +22,14 @@ class Carrier:
 
 
 Wait = Callable[[ProviderRecord], Awaitable[float]]  # seconds until a provider's rate lets one more go; 0: now
+Gone = Callable[[str, str], Awaitable[None]]  # of a tenant: an address that is nobody's any more
 
 
 class Route:
     """The carriers of one channel of a product, the first to be tried first."""
 
-    def __init__(self, channel: str, carriers: list[Carrier], wait: Wait) -> None:
-        self.channel, self._wait = channel, wait
+    def __init__(self, channel: str, carriers: list[Carrier], wait: Wait, gone: Gone) -> None:
+        self.channel, self._wait, self._gone = channel, wait, gone
         by_key = {each.record.key: each for each in carriers if not each.record.suspended}
         self._carriers = [by_key[record.key] for record in in_turn(each.record for each in by_key.values())]
         first = self._carriers[0].record if self._carriers else None
@@ -52,6 +53,8 @@ class Route:
                 return outcome if failed else Outcome(Result.LATER, retry_after=seconds)
             outcome = await carrier.sender.send(_message(attempt, self.channel, content, known))
             _sign(outcome, carrier.record, failed)
+            if outcome.gone:
+                await self._gone(attempt.notification.tenant, attempt.target.to)
             if outcome.result is not Result.RETRYABLE or outcome.reference:
                 return outcome
             failed.append(f"{carrier.record.name}: {outcome.detail or outcome.reason}")

@@ -10,6 +10,7 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
+from angarium.people import People
 from angarium.queue import Consumer, Layout, Pacing, Queue, Upkeep
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels import Way
@@ -36,7 +37,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         probes.serve(settings.probe_host, settings.probe_port),
     ):
         way = Way(dialer, dialer.resolver, policy, settings.ca_bundle)
-        directory = Directory(settings.sealer, way, Pacing(queue))
+        directory = Directory(settings.sealer, way, Pacing(queue), People(queue.link, prefix=queue.prefix))
         tail = ConfigTail(settings.redis, directory.accept)
         directory.follow(tail)
         upkeep = Upkeep(queue, settings.pod)
