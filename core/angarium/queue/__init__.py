@@ -10,10 +10,12 @@ A *ticket* stands for a delivery wherever it waits: `<notification> <index> <ten
 from angarium.cursors import InvalidCursor
 from angarium.queue.census import Backlog, CallbackHealth, Census
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
+from angarium.queue.expander import Expander, Progress
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
 from angarium.queue.ledger import Filters, Ledger, Page
 from angarium.queue.queue import Queue
+from angarium.queue.roster import Roster, RosterPage
 from angarium.queue.upkeep import Limit, Promotion, Upkeep
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Census",
     "Consumer",
     "Entry",
+    "Expander",
     "Filters",
     "Idempotency",
     "IdempotencyConflict",
@@ -33,9 +36,12 @@ __all__ = [
     "Ledger",
     "Limit",
     "Page",
+    "Progress",
     "Promotion",
     "Queue",
     "Release",
+    "Roster",
+    "RosterPage",
     "Settlement",
     "Started",
     "Taken",
