@@ -172,7 +172,7 @@ class Relay:
         )  # fmt: skip
         due = await _persist(self._consumer.settle, settlement)
         journal.attempt_made(outlet.channel, attempt, decision, took, due)
-        if decision.move is Move.RETRY:
+        if decision.delay:
             self._promoter.hurry(decision.delay)
 
     def _is_current(self, attempt: Attempt, outlet: Outlet) -> bool:

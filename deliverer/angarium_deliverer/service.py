@@ -10,7 +10,8 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
-from angarium.queue import Consumer, Layout, Queue, Upkeep
+from angarium.people import People
+from angarium.queue import Consumer, Expander, Layout, Queue, Upkeep
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels import Way
 from angarium_deliverer.dialer import Dialer
@@ -35,7 +36,9 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(policy, ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        directory = Directory(settings.sealer, Way(dialer, dialer.resolver, policy, settings.ca_bundle))
+        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle)
+        people = People(queue.link, prefix=queue.prefix)
+        directory = Directory(settings.sealer, way, Expander(queue), people)
         tail = ConfigTail(settings.redis, directory.accept)
         directory.follow(tail)
         upkeep = Upkeep(queue, settings.pod)

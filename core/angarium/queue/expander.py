@@ -61,6 +61,11 @@ class Expander:
         key = self._queue.keys_of(notification.id).notification(notification.id)
         return read_progress(await self._queue.link.call("HGET", key, f"g{index}"))
 
+    async def count(self, notification: Notification, index: int) -> int:
+        """Recipients that the group has been expanded to."""
+        key = self._queue.keys_of(notification.id).notification(notification.id)
+        return int(await self._queue.link.call("HGET", key, f"g{index}:all") or 0)
+
     async def add(
         self,
         notification: Notification,
