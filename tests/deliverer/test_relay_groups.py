@@ -1,4 +1,4 @@
-"""Messages to groups through a real deliverer: whoever is in the group gets it once, and what became of all is summed up."""
+"""Messages to groups through a real deliverer: each member gets it once, and what became of all is summed up."""
 
 import asyncio
 import time
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from tests.deliverer.mail_server import Mailbox, mail_server
-from tests.deliverer.world import SOON, World, deliverer, process, settings, world
 from tests.deliverer.test_relay_messages import provider
+from tests.deliverer.world import SOON, World, deliverer, process, settings, world
 
 from angarium.contents import Email, Push, write_by_channel
 from angarium.identifiers import route_id
@@ -58,9 +58,8 @@ async def send(shop: World, *targets: Target, **more: Any) -> Notification:
     """Accept a message, as the gateway does."""
     intake, now = Intake(shop.queue), time.time_ns() // 1_000_000
     contents = write_by_channel({"email": MAIL, "push": Push(title="Shift")})
-    notification = Notification(
-        intake.new_id(TENANT, None, now), TENANT, "shop/shop", "message", contents, Priority.NORMAL, now, targets, **more
-    )
+    id_ = intake.new_id(TENANT, None, now)
+    notification = Notification(id_, TENANT, "shop/shop", "message", contents, Priority.NORMAL, now, targets, **more)
     await intake.enqueue(notification)
     return notification
 
