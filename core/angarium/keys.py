@@ -183,7 +183,7 @@ class ConfigKeys:
 
 @dataclass(frozen=True)
 class PeopleKeys:
-    """The keys of one tenant's users, groups and devices. All are kept until they are deleted.
+    """The keys of one tenant's users, groups and devices. All but `once` are kept until they are deleted.
 
     Scripts are given `users` and make the others from its prefix (people/scripts/people.lua).
     """
@@ -207,6 +207,10 @@ class PeopleKeys:
     def by(self, field: str) -> str:
         """HASHes from key, phone, email (in lower case) or device token to the one user who has it."""
         return f"{self._base}by:{field}"
+
+    def once(self, digest: str) -> str:
+        """STRING: the delivery that a recipient gets of all with the same key of the caller's; for 24 hours."""
+        return f"{self._base}once:{digest}"
 
     @cached_property
     def memberships(self) -> str:

@@ -92,6 +92,7 @@ class Notification:
     test: bool = False  # a test-send: one attempt, not counted against the endpoint
     expires_ms: int = 0  # what has not been sent by then is refused; 0: never
     config_revision: int = 0  # of the config that chose the targets: tells a deleted callback from one not yet known
+    dedup: str = ""  # a recipient gets one of all with the same, of the tenant's, in a day
     part_of: str = ""  # the notification for a group that some of its recipients are in this one of
 
     @property

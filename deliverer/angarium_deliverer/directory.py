@@ -8,8 +8,6 @@ import orjson
 from angarium import notifications
 from angarium.config import ConfigTail
 from angarium.notifications import Attempt, Outcome, Target
-from angarium.people import People
-from angarium.queue import Expander
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
 from angarium.sealing import Sealer, SealError
@@ -17,7 +15,7 @@ from angarium.signing import Signer
 from angarium_deliverer.channels import Account, Way
 from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
-from angarium_deliverer.expansion import Expansion, Nowhere
+from angarium_deliverer.expansion import Expansion, GroupStore, Nowhere
 from angarium_deliverer.routes import Carrier, Route
 
 
@@ -55,9 +53,9 @@ class Subscriber:
 class Directory:
     """Follows the config. What can't be opened or used is rejected, and its last good record stays."""
 
-    def __init__(self, sealer: Sealer, way: Way, expander: Expander, people: People) -> None:
+    def __init__(self, sealer: Sealer, way: Way, groups: GroupStore) -> None:
         self._sealer, self._way = sealer, way
-        self._expander, self._people = expander, people
+        self._groups = groups
         self._webhook = Webhook(way.dialer)
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
@@ -89,7 +87,7 @@ class Directory:
             case notifications.GROUP:
                 channels = {channel for each in carriers for channel in each.record.channels}
                 quota = dict(self._quotas.values()).get(tenant)
-                return Expansion(self._expander, self._people, channels, quota)
+                return Expansion(self._groups, channels, quota)
             case notifications.NOBODY:
                 return Nowhere()
             case channel:

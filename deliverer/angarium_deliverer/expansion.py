@@ -6,17 +6,19 @@ made again later, which spends nothing; so no slot is held by waiting, and no mo
 
 import time
 from collections.abc import Collection
+from typing import NamedTuple
 
 from angarium.contents import channels_of
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import NOBODY, Attempt, Outcome, Result, Target
 from angarium.people import NoSuchGroup, Page, People, User, targets_of
-from angarium.queue import BacklogFull, Expander, Progress
+from angarium.queue import BacklogFull, Census, Expander, Progress
 from angarium.retries import RetryPolicy
 
 PAGE = 200  # members read at once
 LARGEST_PART = 500  # recipients, as long as one user's devices are fewer
+FULL = 0.75  # of Redis' memory: as gateways by default, nothing new is stored beyond
 SHARED = ("slack", "telegram")  # addresses that several users may have
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # s, until it is looked whether there is room
 UNREACHED = ("no_address", "the user has no address for what is sent, or the product no provider")
@@ -36,6 +38,14 @@ class Nowhere:
         return Outcome(Result.PERMANENT, *UNREACHED, blameless=True)
 
 
+class GroupStore(NamedTuple):
+    """What expanding needs of Redis."""
+
+    expander: Expander
+    people: People
+    census: Census
+
+
 class Expansion:
     """The groups of one tenant; `channels` are those that it can send by, `quota` how many deliveries may wait."""
 
@@ -45,8 +55,9 @@ class Expansion:
     suspended = False
     refusal: tuple[str, str] | None = None
 
-    def __init__(self, expander: Expander, people: People, channels: Collection[str], quota: int | None) -> None:
-        self._expander, self._people, self._channels, self._quota = expander, people, frozenset(channels), quota
+    def __init__(self, store: GroupStore, channels: Collection[str], quota: int | None) -> None:
+        self._expander, self._people, self._census = store
+        self._channels, self._quota = frozenset(channels), quota
 
     async def deliver(self, attempt: Attempt) -> Outcome:
         """From where it is, as far as there is room."""
@@ -57,6 +68,8 @@ class Expansion:
             while not progress.done:
                 if expires and time.time() * 1000 >= expires:
                     return Outcome(Result.PERMANENT, "expired", "the others were not sent to before", blameless=True)
+                if await self._census.memory_ratio() >= FULL:
+                    return work.later("storage is nearly full; it goes on when there is room")
                 progress = await self._step(work, progress)
                 work.waits = 0
             count = await self._expander.count(work.notification, work.index)

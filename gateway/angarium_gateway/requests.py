@@ -99,6 +99,11 @@ class MessageRequest(Request):
         description="What users and members of groups get, by channel: each is reached by the first that they prefer,"
         " have an address for, and the product a provider.",
     )
+    dedup_key: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None,
+        description="Of all messages with the same key a recipient gets one in 24 hours; others are refused"
+        " (`duplicate`).",
+    )
     priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
     deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
         default=None, description="Not before this time; at most 90 days ahead. What is past means now."
@@ -127,6 +132,7 @@ class Asked(NamedTuple):
     expires_ms: int = 0
     to: tuple[Recipient, ...] = ()
     channels: tuple[str, ...] = ()
+    dedup: str = ""
 
 
 def read_notification(raw: bytes) -> Asked:
@@ -196,7 +202,10 @@ def _message(asked: MessageRequest, *, alone: bool) -> Asked:
     channels = tuple(contents)
     event = f"message.{channels[0]}" if len(channels) == 1 else "message"
     body = write_by_channel(contents)
-    return Asked(event, asked.priority, asked.deliver_at or 0, body, _expiry(asked), tuple(recipients), channels)
+    return Asked(
+        event, asked.priority, asked.deliver_at or 0, body, _expiry(asked), tuple(recipients), channels,
+        asked.dedup_key or "",
+    )  # fmt: skip
 
 
 def _contents(asked: MessageRequest) -> dict[str, Content]:

@@ -97,6 +97,7 @@ class NotificationSummary(Response):
     created_at: AwareDatetime
     deliver_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    dedup_key: str | None = None
     test: bool | None = Field(default=None, description="True for a test-send.")
     deliveries: list[DeliveryView]
 

@@ -214,3 +214,64 @@ async def test_kill_9_in_the_middle_sends_to_nobody_twice_and_forgets_nobody(sho
         ids = {got[3].split(b"Message-ID: ")[1].split(b"\r\n")[0]: got[2] for got in mailbox.got}
     assert len(ids) == 2000  # what a kill made go out twice has the id of the first
     assert set(ids.values()) == {f"user{n}@example.com" for n in range(2000)}
+
+
+async def test_a_recipient_gets_one_of_all_with_the_same_key(shop: World) -> None:
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(provider("main", mailbox.port))
+        await group(shop, "night-shift", people(2))
+        direct = Target(route_id(TENANT, "email"), "email", "user1@example.com")
+        async with deliverer(settings(shop.redis)):
+            first = await ended(shop, await send(shop, direct, dedup="otp-1"))
+            second = await send(shop, to_group("night-shift"), dedup="otp-1")
+            stored = await ended(shop, second)
+            other = await ended(shop, await send(shop, direct, dedup="otp-2"))
+            refused = (await Roster(shop.queue).page(second, Status.REFUSED, 10)).items
+    assert (first.status, other.status) == (Status.DELIVERED, Status.DELIVERED)
+    assert stored.deliveries[0].recipients == Recipients(2, 1, 1)
+    assert [(each.target.to, each.reason) for _, each in refused] == [("user1@example.com", "duplicate")]
+    assert addressed(mailbox) == {"user0@example.com": 1, "user1@example.com": 2}
+
+
+async def test_what_was_not_sent_lets_another_with_its_key_go(shop: World) -> None:
+    async with mail_server(Mailbox(rcpt="550 full")) as mailbox:
+        await shop.declare(provider("main", mailbox.port))
+        direct = Target(route_id(TENANT, "email"), "email", "user1@example.com")
+        async with deliverer(settings(shop.redis)):
+            first = await ended(shop, await send(shop, direct, dedup="otp-1"))
+            assert first.deliveries[0].reason == "smtp_550"
+            mailbox.rcpt = "250 OK"
+            assert (await ended(shop, await send(shop, direct, dedup="otp-1"))).status is Status.DELIVERED
+
+
+async def test_retries_with_a_key_are_no_duplicates_of_themselves(shop: World) -> None:
+    async with mail_server(Mailbox(data="451 later")) as mailbox:
+        await shop.declare(provider("main", mailbox.port, retry_schedule_s=(0.05,) * 50))
+        direct = Target(route_id(TENANT, "email"), "email", "user1@example.com")
+        async with deliverer(settings(shop.redis)):
+            notification = await send(shop, direct, dedup="otp-1")
+            await mailbox.asked.wait()
+            mailbox.data = "250 queued"
+            stored = await ended(shop, notification)
+    assert stored.status is Status.DELIVERED
+    assert stored.deliveries[0].attempts > 1
+
+
+async def test_while_storage_is_nearly_full_a_group_waits(shop: World) -> None:
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(provider("main", mailbox.port))
+        await group(shop, "night-shift", people(2))
+        link = shop.queue.link
+        used = next(line for line in (await link.call("INFO", "memory")).split() if line.startswith(b"used_memory:"))
+        await link.call("CONFIG", "SET", "maxmemory", round(int(used.split(b":")[1]) / 0.8))
+        try:
+            async with deliverer(settings(shop.redis)):
+                notification = await send(shop, to_group("night-shift"))
+                async with asyncio.timeout(SOON):
+                    while not (told := await Ledger(shop.queue).timeline(notification.id)):
+                        await asyncio.sleep(0.02)
+                assert told[0]["detail"] == "storage is nearly full; it goes on when there is room"
+                await link.call("CONFIG", "SET", "maxmemory", 0)
+                assert (await ended(shop, notification)).status is Status.DELIVERED
+        finally:
+            await link.call("CONFIG", "SET", "maxmemory", 0)

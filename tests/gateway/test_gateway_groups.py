@@ -109,6 +109,7 @@ async def test_users_are_the_tenants_own(shop: Gateway) -> None:
         ({"contents": CONTENTS | {"email": {"text": "no subject"}}}, "/contents/email/subject"),
         ({"contents": None, "channel": "email"}, "/content"),
         ({"contents": None, "content": CONTENT}, "/channel"),
+        ({"dedupKey": ""}, "/dedupKey"),
     ],
 )
 async def test_what_is_wrong_is_pointed_at(shop: Gateway, members: dict[str, Any], pointer: str) -> None:
@@ -166,3 +167,11 @@ async def test_recipients_of_others_are_not_shown(shop: Gateway) -> None:
     assert (await shop.ask("GET", path, shop.other_key)).status == 404
     assert (await shop.ask("GET", path + "?cursor=xyz")).status == 400
     assert (await shop.ask("GET", path + "?status=partial")).status == 422
+
+
+async def test_a_key_for_duplicates_is_kept(shop: Gateway, queue: Queue) -> None:
+    read = await message(shop, {"user": "crm-17"}, dedupKey="otp-1")
+    stored = await Ledger(queue).get(read.json["id"])
+    assert stored is not None
+    assert stored.notification.dedup == "otp-1"
+    assert (await shop.ask("GET", f"/v1/notifications/{read.json['id']}")).json["dedupKey"] == "otp-1"

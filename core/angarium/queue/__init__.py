@@ -10,6 +10,7 @@ A *ticket* stands for a delivery wherever it waits: `<notification> <index> <ten
 from angarium.cursors import InvalidCursor
 from angarium.queue.census import Backlog, CallbackHealth, Census
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
+from angarium.queue.duplicates import Duplicates
 from angarium.queue.expander import Expander, Progress
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
@@ -25,6 +26,7 @@ __all__ = [
     "CallbackHealth",
     "Census",
     "Consumer",
+    "Duplicates",
     "Entry",
     "Expander",
     "Filters",

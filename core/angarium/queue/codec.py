@@ -54,6 +54,8 @@ def write_doc(notification: Notification, last: str = "") -> bytes:
         doc["x"] = True
     if notification.expires_ms:
         doc["z"] = notification.expires_ms
+    if notification.dedup:
+        doc["u"] = notification.dedup
     if notification.part_of:
         doc["o"] = notification.part_of
     if last:
@@ -84,6 +86,7 @@ def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
         test=read.get("x", False),
         expires_ms=read.get("z", 0),
         config_revision=read["v"],
+        dedup=read.get("u", ""),
         part_of=read.get("o", ""),
     )
 

@@ -80,6 +80,7 @@ def _compose(
         by=caller.label,
         expires_ms=asked.expires_ms,
         config_revision=app[TAIL].revision,
+        dedup=asked.dedup,
     )
 
 
