@@ -16,8 +16,8 @@ from angarium.people import NoSuchGroup, Page, People, User, targets_of
 from angarium.queue import BacklogFull, Census, Expander, Progress
 from angarium.retries import RetryPolicy
 
-PAGE = 200  # members read at once
-LARGEST_PART = 500  # recipients, as long as one user's devices are fewer
+PAGE = 50  # members read at once
+LARGEST_PART = 200  # recipients, as long as one user's devices are fewer
 FULL = 0.75  # of Redis' memory: as gateways by default, nothing new is stored beyond
 SHARED = ("slack", "telegram")  # addresses that several users may have
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # s, until it is looked whether there is room

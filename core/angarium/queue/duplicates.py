@@ -21,7 +21,7 @@ class Duplicates:
         self._queue = queue
 
     async def owner(self, attempt: Attempt) -> str:
-        """The delivery that this recipient gets, or has got, with the notification's key: this one if there was none."""
+        """The delivery that this recipient gets or has got with the notification's key: this one if there was none."""
         return await self._ask(attempt, WINDOW_S)
 
     async def give_back(self, attempt: Attempt) -> None:
