@@ -1,7 +1,7 @@
-"""Groups: what stands for a whole group leaves by becoming a delivery for each member, some hundred at a time.
+"""Groups: what stands for a whole group leaves by becoming a delivery for each member, some dozen at a time.
 
-All of it is one attempt, as long as there is room. Where the tenant's quota or Redis has none, the attempt ends and is
-made again later, which spends nothing; so no slot is held by waiting, and no more is stored than may wait.
+An attempt makes so many steps, as long as there is room; then it is made again, which spends nothing. Where the
+tenant's quota or Redis has no room, that is later: no slot is held by waiting, and no more is stored than may wait.
 """
 
 import time
@@ -19,6 +19,8 @@ from angarium.retries import RetryPolicy
 PAGE = 50  # members read at once
 LARGEST_PART = 200  # recipients, as long as one user's devices are fewer
 FULL = 0.75  # of Redis' memory: as gateways by default, nothing new is stored beyond
+MOST_STEPS = 100  # in one attempt: it holds a slot, and may be recovered some times only
+AT_ONCE = 0.001  # s
 SHARED = ("slack", "telegram")  # addresses that several users may have
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # s, until it is looked whether there is room
 UNREACHED = ("no_address", "the user has no address for what is sent, or the product no provider")
@@ -62,17 +64,10 @@ class Expansion:
     async def deliver(self, attempt: Attempt) -> Outcome:
         """From where it is, as far as there is room."""
         work = _Work(attempt, self._channels)
-        expires = attempt.notification.expires_ms
         try:
-            progress = await self._expander.progress(work.notification, work.index)
-            while not progress.done:
-                if expires and time.time() * 1000 >= expires:
-                    return Outcome(Result.PERMANENT, "expired", "the others were not sent to before", blameless=True)
-                if await self._census.memory_ratio() >= FULL:
-                    return work.later("storage is nearly full; it goes on when there is room")
-                progress = await self._step(work, progress)
-                work.waits = 0
-            count = await self._expander.count(work.notification, work.index)
+            if await self._census.memory_ratio() >= FULL:
+                return work.later("storage is nearly full; it goes on when there is room")
+            return await self._expand(work)
         except NoSuchGroup:
             return Outcome(Result.PERMANENT, "group_deleted", "the group is no longer there", blameless=True)
         except BacklogFull:
@@ -81,7 +76,20 @@ class Expansion:
             return work.later("storage is full; it goes on when there is room")
         except StorageUnavailable:
             return work.later("storage was away")
-        return Outcome(Result.DELIVERED, detail=f"{count} recipients")
+
+    async def _expand(self, work: "_Work") -> Outcome:
+        progress = await self._expander.progress(work.notification, work.index)
+        for _ in range(MOST_STEPS):
+            if progress.done:
+                return Outcome(Result.DELIVERED, detail=await self._count(work))
+            if work.expired:
+                return Outcome(Result.PERMANENT, "expired", "the others were not sent to before", blameless=True)
+            progress = await self._step(work, progress)
+            work.waits = 0
+        return Outcome(Result.SENT, detail=f"{await self._count(work)} so far", retry_after=AT_ONCE)
+
+    async def _count(self, work: "_Work") -> str:
+        return f"{await self._expander.count(work.notification, work.index):,} recipients"
 
     async def _step(self, work: "_Work", at: Progress) -> Progress:
         limit = min(PAGE, max(1, (self._quota or PAGE * 4) // 4))
@@ -94,17 +102,20 @@ class _Work:
     """One attempt's view of the notification."""
 
     def __init__(self, attempt: Attempt, channels: frozenset[str]) -> None:
-        self.notification, self.tenant, self.group = (
-            attempt.notification,
-            attempt.notification.tenant,
-            attempt.target.to,
-        )
+        self.notification, self.group = attempt.notification, attempt.target.to
+        self.tenant = self.notification.tenant
         self.index = parse_delivery_id(attempt.delivery).index
         self.waits = int(attempt.reference or 0)
         others = self.notification.targets
         self._offered = channels & set(channels_of(self.notification.body))
         self._several = len(others) > 1
         self._direct = {(each.name, each.to) for each in others}
+
+    @property
+    def expired(self) -> bool:
+        """Whether it is too late."""
+        expires = self.notification.expires_ms
+        return bool(expires) and time.time() * 1000 >= expires
 
     def portion(self, page: Page) -> tuple[list[tuple[Target, bool]], str | None]:
         """As many of a page's users as make a part of a sane size, and where the list goes on.

@@ -18,6 +18,7 @@ from angarium.people import Groups, Registry
 from angarium.queue import Intake, Ledger, Roster
 from angarium.records import ProductRecord
 from angarium.settings import RedisSettings
+from angarium_deliverer import expansion
 
 MAIL = Email(subject="Shift", text="It begins at ten.")
 TENANT = "prd_shop"
@@ -86,6 +87,21 @@ async def test_each_member_gets_it_once(shop: World) -> None:
     assert (stored.status, stored.deliveries[0].recipients) == (Status.DELIVERED, Recipients(450, 450))
     assert addressed(mailbox) == Counter({f"user{n}@example.com": 1 for n in range(450)})
     assert await shop.counters() == {"accepted": 451, "delivered": 451, "refused": 0, "dead": 0, "waiting": 0}
+
+
+async def test_a_large_group_takes_several_attempts_which_tell_how_far_it_is(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expansion, "MOST_STEPS", 2)
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(provider("main", mailbox.port))
+        await group(shop, "night-shift", people(220))
+        async with deliverer(settings(shop.redis)):
+            notification = await send(shop, to_group("night-shift"))
+            stored = await ended(shop, notification)
+        told = [entry["detail"] for entry in await Ledger(shop.queue).timeline(notification.id)]
+    assert told == ["100 recipients so far", "200 recipients so far", "220 recipients"]
+    assert (stored.deliveries[0].attempts, stored.deliveries[0].recipients) == (1, Recipients(220, 220))
 
 
 async def test_those_who_were_refused_are_named(shop: World) -> None:

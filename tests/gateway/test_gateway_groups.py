@@ -175,3 +175,16 @@ async def test_a_key_for_duplicates_is_kept(shop: Gateway, queue: Queue) -> None
     assert stored is not None
     assert stored.notification.dedup == "otp-1"
     assert (await shop.ask("GET", f"/v1/notifications/{read.json['id']}")).json["dedupKey"] == "otp-1"
+
+
+async def test_the_same_key_is_answered_the_same_though_the_user_was_erased(shop: Gateway) -> None:
+    headers = {"Idempotency-Key": "hello-1"}
+    document = {"to": {"user": "crm-18"}, "contents": CONTENTS}
+    first = await shop.ask("POST", "/v1/notifications", json=document, headers=headers)
+    [bea] = (await shop.ask("GET", "/v1/users?key=crm-18")).json["users"]
+    await shop.ask("DELETE", f"/v1/users/{bea['id']}")
+    again = await shop.ask("POST", "/v1/notifications", json=document, headers=headers)
+    assert (again.status, again.json) == (202, first.json)
+    other = await shop.ask("POST", "/v1/notifications", json=document | {"priority": "low"}, headers=headers)
+    assert other.status == 422
+    assert (await shop.ask("POST", "/v1/notifications", json=document)).status == 422

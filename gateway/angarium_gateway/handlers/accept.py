@@ -37,7 +37,12 @@ async def accept_body(app: web.Application, caller: Caller, headers: Mapping[str
     """The same of a request that has been read."""
     once, tenant, intake = idempotency(headers.get("Idempotency-Key"), body), caller.tenant, app[INTAKE]
     asked = read_notification(body)
-    targets = await addressed(app, tenant, asked) if asked.to else _subscribed(app, tenant, asked)
+    try:
+        targets = await addressed(app, tenant, asked) if asked.to else _subscribed(app, tenant, asked)
+    except Problem:  # who was named may have been erased since the first time
+        if once and (known := await intake.known(tenant.id, once)):
+            return await _replayed(app, caller, known)
+        raise
     notification = _compose(app, intake, caller, asked, targets, once)
     if once:
         app[IN_PROGRESS].begin(tenant.id, once.key)
