@@ -14,8 +14,10 @@ from angarium.people import Reference, User, targets_of
 from angarium_gateway import addresses
 from angarium_gateway.appkeys import DIRECTORY, GROUPS, PEOPLE
 from angarium_gateway.directory import Tenant
-from angarium_gateway.problems import INVALID, NO_PROVIDER, Problem
+from angarium_gateway.problems import INVALID, NO_PROVIDER, Problem, invalid
 from angarium_gateway.requests import MOST_ERRORS, Asked, Recipient
+
+MOST_TARGETS = 5000  # with all devices of the users; each costs Redis some µs at once
 
 
 async def addressed(app: web.Application, tenant: Tenant, asked: Asked) -> tuple[Target, ...]:
@@ -29,6 +31,8 @@ async def addressed(app: web.Application, tenant: Tenant, asked: Asked) -> tuple
     for each in asked.to:
         for target in _targets(tenant.id, each, users, offered):
             targets.setdefault((target.name, target.to), target)
+    if len(targets) > MOST_TARGETS:
+        raise invalid("/to", f"stands for {len(targets):,} addresses, {MOST_TARGETS:,} at most: make a group of them")
     return tuple(targets.values())
 
 

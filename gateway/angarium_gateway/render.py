@@ -87,6 +87,8 @@ def summary(stored: Stored, tenant: Tenant) -> Document:
         document["expiresAt"] = instant(notification.expires_ms)
     if notification.test:
         document["test"] = True
+    if notification.part_of:
+        document["partOf"] = notification.part_of
     if notification.dedup:
         document["dedupKey"] = notification.dedup
     document["deliveries"] = [_delivery(delivery, tenant) for delivery in stored.deliveries]

@@ -98,6 +98,9 @@ class NotificationSummary(Response):
     deliver_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
     dedup_key: str | None = None
+    part_of: str | None = Field(
+        default=None, description="The notification for a group that this one has some recipients of."
+    )
     test: bool | None = Field(default=None, description="True for a test-send.")
     deliveries: list[DeliveryView]
 

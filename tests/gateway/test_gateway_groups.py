@@ -12,6 +12,7 @@ from angarium.identifiers import part_id, route_id
 from angarium.notifications import Status, Target
 from angarium.queue import Expander, Ledger, Progress, Queue
 from angarium.retries import Move
+from angarium_gateway import addressing
 
 CONTENTS = {"email": CONTENT, "sms": {"body": "It is on its way."}, "push": {"title": "Order 1042"}}
 DEVICES = [{"token": f"token-of-device-{number}-of-ann", "platform": "android"} for number in (1, 2)]
@@ -52,6 +53,16 @@ async def test_push_goes_to_all_devices(shop: Gateway) -> None:
     await shop.publish(provider("fcm", "push"))
     read = await message(shop, {"user": "crm-17"})
     assert [whom(each) for each in read.json["deliveries"]] == [("push", device["token"]) for device in DEVICES]
+
+
+async def test_more_addresses_than_a_notification_holds_are_refused(
+    shop: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addressing, "MOST_TARGETS", 1)
+    await shop.publish(provider("fcm", "push"))
+    read = await message(shop, {"user": "crm-17"})
+    assert (read.status, read.json["errors"][0]["pointer"]) == (422, "/to")
+    assert read.json["errors"][0]["detail"].startswith("stands for 2 addresses, 1 at most")
 
 
 async def test_what_is_preferred_comes_first_if_there_is_an_address(shop: Gateway) -> None:
@@ -150,7 +161,9 @@ async def test_what_became_of_a_group_is_summed_up_and_the_refused_are_named(
     rest = (await shop.ask("GET", f"{path}/recipients?status=refused&limit=1&cursor={refused['cursor']}")).json
     named = refused["recipients"] + rest["recipients"]
     assert len(named) == counts["refused"]
-    told = (await shop.ask("GET", f"/v1/notifications/{named[0]['notification']}/timeline")).json["entries"]
+    part = (await shop.ask("GET", f"/v1/notifications/{named[0]['notification']}")).json
+    assert (part["partOf"], part["contents"]) == (shown["id"], CONTENTS)
+    told = (await shop.ask("GET", f"/v1/notifications/{part['id']}/timeline")).json["entries"]
     assert named[0]["id"] in {entry.get("delivery") for entry in told}
 
     again = await shop.ask("POST", f"{path}/retry")
