@@ -73,6 +73,16 @@ async def ended(shop: World, notification: Notification, seconds: float = SOON) 
     return stored
 
 
+async def listed(shop: World, notification: Notification) -> Counter[str]:
+    """How often each recipient is in a part."""
+    everybody, cursor = Counter[str](), None
+    while True:
+        page = await Roster(shop.queue).page(notification, None, 1000, cursor)
+        everybody.update(each.target.to for _, each in page.items)
+        if not (cursor := page.cursor):
+            return everybody
+
+
 def addressed(mailbox: Mailbox) -> Counter[str]:
     """How many got what they got."""
     return Counter(got[2] for got in mailbox.got)
@@ -208,6 +218,25 @@ async def test_what_is_asked_for_later_is_expanded_later(shop: World) -> None:
             await join(shop, number, people(1, 1))
             assert (await ended(shop, notification)).deliveries[0].recipients == Recipients(2, 2)
         assert time.time_ns() // 1_000_000 >= due
+
+
+async def test_stopping_in_the_middle_leaves_the_rest_to_others(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expansion, "PAGE", 5)
+    async with mail_server(Mailbox()) as mailbox:
+        await shop.declare(provider("main", mailbox.port))
+        await group(shop, "night-shift", people(300))
+        notification = await send(shop, to_group("night-shift"))
+        key, seen = shop.queue.keys_of(notification.id).notification(notification.id), 0
+        for stop in range(6):
+            async with deliverer(settings(shop.redis, f"d-{stop}", drain_seconds=0.0)), asyncio.timeout(SOON):
+                while (now := int(await shop.queue.link.call("HGET", key, "g0:all") or 0)) == seen < 300:
+                    await asyncio.sleep(0)
+                seen = now
+        async with deliverer(settings(shop.redis, "d-last")):
+            stored = await ended(shop, notification)
+        everybody = await listed(shop, notification)
+    assert everybody == Counter({f"user{n}@example.com": 1 for n in range(300)})
+    assert stored.deliveries[0].recipients == Recipients(300, 300)
 
 
 async def test_kill_9_in_the_middle_sends_to_nobody_twice_and_forgets_nobody(shop: World) -> None:
