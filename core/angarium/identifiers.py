@@ -2,6 +2,7 @@
 
 `not_<26 characters>` is a ULID (48 bits of milliseconds, 70 random bits) whose last two characters name the shard that
 stores it; ids of one shard sort by time. `dlv_<the same 26 characters>_<n>` is the n-th delivery of that notification.
+A group's recipients are in parts, notifications whose ids derive from that of the one which was posted.
 `usr_<26 characters>` is a plain ULID: users sort by the time at which they were made.
 `prd_`, `org_` and `cbk_` ids are derived from the object's Kubernetes uid: they need no storage and so survive a lost
 status, a restart and a renamed display name.
@@ -79,6 +80,12 @@ def created_ms(notification: str) -> int:
     for character in _body(notification, "not_")[:10]:
         ms = ms * 32 + _VALUES[character]
     return ms
+
+
+def part_id(notification: str, index: int, number: int) -> str:
+    """The id of the `number`-th part of what its `index`-th delivery, a group's, is expanded to; in the same shard."""
+    digest = hashlib.blake2b(f"{notification} {index} {number}".encode(), digest_size=9).digest()
+    return notification[:14] + _encode(int.from_bytes(digest, "big") >> 2, 14) + notification[-2:]
 
 
 def delivery_id(notification: str, index: int) -> str:

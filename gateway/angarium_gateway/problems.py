@@ -117,6 +117,11 @@ def invalid(pointer: str, detail: str) -> Problem:
     return Problem(INVALID, errors=[{"pointer": pointer, "detail": detail}])
 
 
+def invalid_cursor(error: Exception) -> Problem:
+    """It is damaged, or of another list."""
+    return Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}])
+
+
 def unauthenticated() -> Problem:
     """The same whatever was wrong: no hint for who guesses."""
     return Problem(

@@ -149,6 +149,17 @@ ENDPOINTS = (
         refusals=(problems.NOT_FOUND,),
     ),
     Endpoint(
+        "GET",
+        "/v1/notifications/{id}/recipients",
+        reading.recipients,
+        "Read whom of the groups a notification is for, and what became of it for each",
+        responses.RecipientPage,
+        "Notifications",
+        query=requests.RecipientsQuery,
+        path_parameter="Id of the notification.",
+        refusals=(problems.NOT_FOUND, problems.INVALID_CURSOR, problems.INVALID),
+    ),
+    Endpoint(
         "POST",
         "/v1/notifications/{id}/retry",
         retrying.retry,

@@ -106,7 +106,7 @@ def attempt(line: dict[str, Any]) -> str:
     """The one line of each attempt."""
     why = f" {line['reason']}" if line.get("reason") else ""
     what = f"attempt {line['attempt']}  {line['outcome']}{why}, {line['ms']} ms"
-    return f"{line['notification']} → {line['callback']}  {what}"
+    return f"{line['notification']} → {line.get('callback') or line['channel']}  {what}"
 
 
 def _plain(record: logging.LogRecord, extra: dict[str, Any]) -> str:
