@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import orjson
 
 from angarium.config import ConfigTail
+from angarium.identifiers import route_id
 from angarium.notifications import Attempt, Outcome, Target
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
@@ -75,6 +76,8 @@ class Directory:
         product = self._product_of.get(tenant, tenant)
         carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
         own = [each for each in carriers if each.record.product_id == product and target.name in each.record.channels]
+        if target.id != route_id(tenant, target.name):  # a topic's: by the provider that it names, and no other
+            own = [each for each in own if route_id(tenant, target.name, _name(each)) == target.id]
         route = self._routes[target.id] = Route(target.name, own)
         return route
 
@@ -116,3 +119,7 @@ class Directory:
             before.sender.retire()
         if key in self._products:
             self._product_of.pop(self._products.pop(key)[0], None)
+
+
+def _name(carrier: Carrier) -> str:
+    return carrier.record.key.partition("/")[2]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from angarium.config import ConfigTail
 from angarium.queue import Limit, Queue, Upkeep
-from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord, TopicRecord
 
 SUSPENDED = "0 0 0"
 DRAINS = "1000000 0 0"  # deleted or disabled: what waits is to be refused, and nothing holds that up
@@ -90,7 +90,7 @@ def limit_of(record: AnyRecord, spread: int) -> Limit | None:
     """What a shard is told of it, where a tenant's notifications are spread over so many shards; None: nothing ever."""
     if isinstance(record, OrganizationRecord):
         return Limit(record.id, "", record.revision, str(record.weight) if record.weight != 1 else "")
-    if isinstance(record, ProductRecord | ProviderRecord):
+    if isinstance(record, ProductRecord | ProviderRecord | TopicRecord):
         return None
     return Limit(record.id, record.tenant, record.revision, _text(record, spread))
 

@@ -6,6 +6,7 @@ import orjson
 
 from angarium.identifiers import delivery_id, parse_delivery_id
 from angarium.notifications import CALLER_STATUS, Delivery, Notification, Stored, Target
+from angarium.topics import read_post
 from angarium_gateway.answers import Answer
 from angarium_gateway.clock import instant
 from angarium_gateway.directory import Tenant
@@ -25,10 +26,13 @@ def payload(event: str, created_ms: int, data: bytes) -> bytes:
 
 
 def what(notification: Notification) -> Document:
-    """What was posted: `data` as the very bytes that came, or the content of a message."""
-    if notification.event.startswith("message.") and notification.body.startswith(b"["):
+    """What was posted: `data` as the very bytes that came, or the content of a message; of a post to a topic both."""
+    if not notification.body.startswith(b"["):
+        return {"data": payload_data(notification, notification.body)}
+    if notification.event.startswith("message."):
         return {"content": orjson.loads(notification.body)[0]}
-    return {"data": payload_data(notification)}
+    made = read_post(notification.body)
+    return {"data": payload_data(notification, made.payload), "contents": made.contents}
 
 
 def whom(target: Target, tenant: Tenant) -> Document:
@@ -38,9 +42,9 @@ def whom(target: Target, tenant: Tenant) -> Document:
     return {"callback": tenant.short(target.name)}
 
 
-def payload_data(notification: Notification) -> orjson.Fragment:
-    """The bytes of `data` again."""
-    return orjson.Fragment(notification.body[len(_opening(notification.event, notification.created_ms)) : -1])
+def payload_data(notification: Notification, body: bytes) -> orjson.Fragment:
+    """The bytes of `data` again, from what callbacks get."""
+    return orjson.Fragment(body[len(_opening(notification.event, notification.created_ms)) : -1])
 
 
 def _opening(event: str, created_ms: int) -> bytes:

@@ -5,7 +5,7 @@ Answers are built as plain dicts (`render`), because that is what costs least; t
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
 from angarium.notifications import Priority, Status
@@ -63,6 +63,10 @@ class AcceptedNotification(Response):
     deliveries: list[AcceptedDelivery]
 
 
+class Posted(RootModel[dict[str, str | list[str]]]):
+    """The id of each integration's delivery by its name; a list where it has several recipients."""
+
+
 class DeliveryView(AcceptedDelivery):
     """A delivery as it stands."""
 
@@ -91,6 +95,9 @@ class NotificationView(NotificationSummary):
 
     data: Any = Field(default=None, description="As it was sent.")
     content: dict[str, Any] | None = Field(default=None, description="Of a message for recipients, instead of data.")
+    contents: list[dict[str, Any]] | None = Field(
+        default=None, description="Of a post to a topic: what the recipients of its integrations get, in their order."
+    )
 
 
 class NotificationPage(Response):

@@ -10,7 +10,18 @@ from angarium_gateway import people_responses as told
 from angarium_gateway import problems, requests, responses
 from angarium_gateway.auth import Permission
 from angarium_gateway.edge import Serve
-from angarium_gateway.handlers import about, accept, callbacks, groups, members, reading, retrying, testing, users
+from angarium_gateway.handlers import (
+    about,
+    accept,
+    callbacks,
+    groups,
+    members,
+    reading,
+    retrying,
+    testing,
+    topics,
+    users,
+)
 from angarium_gateway.problems import Kind
 
 GUARD = (problems.UNAUTHENTICATED, problems.RATE, problems.UNCONFIGURED, problems.ISSUER, problems.INTERNAL)
@@ -131,6 +142,41 @@ ENDPOINTS = (
         body=requests.RetryRequest,
         path_parameter="Id of the notification.",
         refusals=(*BODY, problems.NOT_FOUND, problems.NOT_RETRYABLE, problems.FULL),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/notifications/{channel}/{topic}",
+        topics.post,
+        "Post to a topic: each of its integrations is sent what its template makes of the variables",
+        responses.Posted,
+        "Notifications",
+        permission=accept.SEND,
+        body=requests.TopicRequest,
+        body_required=True,
+        path_parameter="First part of the Topic's spec.path.\nSecond part of it.",
+        request_headers={
+            "Idempotency-Key": "1 to 255 characters. The same key with the same body is answered as the first time,"
+            " for 24 hours; refusals are not remembered.",
+            topics.HEADER: "The topic's hash, where the Topic asks for one.",
+        },
+        answer_headers={
+            "Location": "The notification that holds all of these deliveries.",
+            "Idempotency-Replay": "`true` where this is the answer to an earlier request with this key.",
+        },
+        refusals=(
+            *BODY,
+            problems.INVALID_KEY,
+            problems.TOPIC_HASH,
+            problems.TOPIC_OWN,
+            problems.TOPIC_SUSPENDED,
+            problems.NOT_FOUND,
+            problems.IN_PROGRESS,
+            problems.SPENT,
+            problems.MISMATCH,
+            problems.BACKLOG,
+            problems.FULL,
+            problems.UNCONFIRMED,
+        ),
     ),
     Endpoint(
         "GET",

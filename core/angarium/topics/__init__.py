@@ -4,7 +4,7 @@ The operator renders a topic's examples with the very functions that the gateway
 with a template shows when it is applied, before anybody sends.
 """
 
-from angarium.topics.posts import FIRST, Made, payload_of, read_post, write_post
+from angarium.topics.posts import FIRST, Made, Positions, payload_of, read_post, write_post
 from angarium.topics.rendering import Rendered, mistakes, render
 from angarium.topics.segments import segments
 from angarium.topics.variables import Fault, Number, Unfit, read_metadata
@@ -14,6 +14,7 @@ __all__ = [
     "Fault",
     "Made",
     "Number",
+    "Positions",
     "Rendered",
     "Unfit",
     "mistakes",
