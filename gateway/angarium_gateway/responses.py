@@ -64,7 +64,7 @@ class AcceptedNotification(Response):
 
 
 class Posted(RootModel[dict[str, str | list[str]]]):
-    """The id of each integration's delivery by its name; a list where it has several recipients."""
+    """The id of each integration's delivery by its name; a list where it names several recipients."""
 
 
 class DeliveryView(AcceptedDelivery):

@@ -98,7 +98,7 @@ def _compose(
 
 
 def _targets(tenant: str, made: tuple[Rendered, ...]) -> tuple[tuple[Target, ...], Positions]:
-    """Who gets it, and which of them are whose: a position, or a list where an integration has several recipients."""
+    """Who gets it, and which of them are whose: a position, or a list where an integration names several recipients."""
     targets: list[Target] = []
     positions: Positions = {}
     content = FIRST
