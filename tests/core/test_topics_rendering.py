@@ -92,7 +92,7 @@ def test_variables_become_text_and_never_markup(channel: str, template: dict[str
 def test_numbers_and_booleans_are_put_in_as_they_were_written() -> None:
     variables = {
         name: VariableRecord(type=type_) for name, type_ in (("n", "number"), ("i", "integer"), ("b", "boolean"))
-    }  # type: ignore[arg-type]  # literals
+    }
     of = topic("slack", {"text": "$n $i $b"}, variables=variables)
     [made] = render(of, read_metadata('{"n": 19.90, "i": 12345678901234567890123, "b": true}'))
     assert made.content == Slack(text="19.90 12345678901234567890123 true")
