@@ -95,5 +95,5 @@ async def test_what_stays_can_not_be_changed(folder: Path, port: int) -> None:
     async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
         await dev.ready()
         file.write_text(topic(productRef={"name": "other"}, topicHash={"secretName": "another"}))
-        line = await dev.says(r"topic.yaml:\d+: spec.productRef: a topic can't move to another product")
+        await dev.says(r"topic.yaml:\d+: spec.productRef: a topic can't move to another product")
         await dev.says(r"topic.yaml:\d+: spec.topicHash.secretName: can't change once set")
