@@ -91,7 +91,7 @@ def failed(error: Exception, route: str, name: str, request: web.BaseRequest | N
     if route in ACCEPTING:
         _rejected(problem.kind.reason).inc()
     if route == POSTS:  # what callers of topics read, by custom older than RFC 9457
-        problem.members.setdefault("message", problem.detail or problem.kind.title)
+        problem.members.setdefault("message", problem.words)
     return problem.response(name)
 
 

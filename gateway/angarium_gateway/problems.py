@@ -88,6 +88,12 @@ class Problem(Exception):
         self.headers = headers or {}
         self.members = members
 
+    @property
+    def words(self) -> str:
+        """All of it in one line, for who reads no more than that."""
+        errors = [f"{each.get('pointer') or each.get('parameter', '')} {each['detail']}" for each in self.errors]
+        return self.detail or "; ".join(errors) or self.kind.title
+
     def document(self, request_id: str) -> dict[str, Any]:
         """As callers see it."""
         kind = self.kind

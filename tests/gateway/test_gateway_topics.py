@@ -157,6 +157,7 @@ async def test_what_is_wrong_is_pointed_at(shop: Gateway, change: dict[str, Any]
     (error,) = read.json["errors"]
     assert error["pointer"] == pointer
     assert error["detail"].startswith(detail)
+    assert read.json["message"] == f"{pointer} {error['detail']}"
 
 
 @pytest.mark.parametrize(
