@@ -36,6 +36,8 @@ def rendered(topic: TopicRecord, asked: Post) -> tuple[Rendered, ...]:
         return tuple(_addressed(each) for each in render(topic, read_metadata(asked.metadata.decode())))
     except Unfit as unfit:
         raise Problem(INVALID, errors=[_error(fault, topic) for fault in unfit.faults[:MOST_ERRORS]]) from None
+    except RecursionError:
+        raise invalid("/metadata", "is nested too deeply") from None
 
 
 def _addressed(made: Rendered) -> Rendered:

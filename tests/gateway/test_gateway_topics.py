@@ -1,13 +1,16 @@
 """Posts to topics: checked, rendered, stored as one notification, and answered by the names of the integrations."""
 
 import hashlib
+import random
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import ClientSession
 from prometheus_client import REGISTRY
-from tests.gateway.records import organization, product
+from tests.gateway.records import callback, organization, product
 from tests.gateway.running import Answer, Gateway
+from tests.gateway.test_gateway_fuzz import mutated
 
 from angarium.contents import Email, Slack, read_content
 from angarium.identifiers import route_id
@@ -124,6 +127,13 @@ async def test_it_can_be_read_back(shop: Gateway) -> None:
     ]
     listed = (await shop.ask("GET", "/v1/notifications?event=orders.paid")).json["notifications"]
     assert [each["id"] for each in listed] == [seen["id"]]
+
+
+async def test_only_the_callbacks_that_it_names_hear_of_it(shop: Gateway) -> None:
+    await shop.publish(topic(MAIL), callback("auditor", "orders.*", "**"))
+    read = await post(shop)
+    seen = (await shop.ask("GET", read.headers["Location"])).json
+    assert [each["channel"] for each in seen["deliveries"]] == ["email"]
 
 
 async def test_who_is_named_twice_gets_it_once(shop: Gateway) -> None:
@@ -267,6 +277,22 @@ async def test_backlog_counts_all_of_it_or_nothing(shop: Gateway) -> None:
     assert (read.status, read.headers["Retry-After"]) == (429, "5")
     await shop.publish(product(shop.key, backlog=4))
     assert (await post(shop)).status == 200
+
+
+async def test_depth_is_no_way_to_a_500(shop: Gateway) -> None:
+    for depth in (100, *range(880, 1030)):  # somewhere there Python gives up, and orjson too
+        body = b'{"metadata": {"name": ' + b"[" * depth + b"]" * depth + b"}}"
+        read = await shop.ask("POST", PATH, data=body, headers={"Content-Type": "application/json"})
+        assert read.status in {400, 422}
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_is_posted_gets_an_answer(shop: Gateway, seed: int) -> None:
+    dice = random.Random(seed)  # noqa: S311 - the same each time
+    good = orjson.dumps({"metadata": METADATA, "priority": "low", "expiresAt": "2199-01-01T00:00:00Z"})
+    for _ in range(150):
+        read = await shop.ask("POST", PATH, data=mutated(dice, good), headers={"Content-Type": "application/json"})
+        assert read.status in {200, 400, 422}
 
 
 def sample(name: str, **labels: str) -> float:

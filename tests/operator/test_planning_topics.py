@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from tests.operator.worlds import World, callback, organization, product, provider, topic
 
 from angarium.identifiers import resource_id
@@ -155,13 +156,23 @@ def test_the_limits_of_each_channel_are_told(
 
 
 def test_segments_may_be_allowed_and_are_shown() -> None:
-    integration = {"name": "one", "providerRef": {"name": "mail"}, "to": [NUMBER], "template": {"body": "y" * 480}}
-    integration |= {"maxSegments": 4}
+    integration: dict[str, Any] = {"name": "one", "providerRef": {"name": "mail"}, "to": [NUMBER], "maxSegments": 4}
+    integration["template"] = {"body": "y" * 480}
     spec = {"integrations": [integration], "examples": [{"name": "plain", "metadata": {}}]}
     made = World(product(), provider(spec={"smtp": None, "twilio": {"from": NUMBER}}), topic(spec=spec))
     made.settle()
     summary = made.status("topic", "paid").examples[0].integrations[0].summary
     assert summary == f"sms, 4 segments: {'y' * 159}…"
+
+
+def test_what_is_endlessly_deep_is_refused_when_it_is_read() -> None:
+    deep: list[Any] = []
+    for _ in range(40):
+        deep = [deep]
+    with pytest.raises(ValidationError, match="must not be nested more than 32 levels deep"):
+        topic(spec={"examples": [{"name": "deep", "metadata": {"name": deep}}]})
+    with pytest.raises(ValidationError, match="must not be nested more than 32 levels deep"):
+        topic(spec=by_mail({"text": "x", "blocks": [{"a": deep}]}))
 
 
 @pytest.mark.parametrize(

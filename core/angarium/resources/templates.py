@@ -4,16 +4,44 @@ Which of them a channel has, and what each may hold, is said by the contents the
 the operator renders a topic's examples.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from angarium.resources.rules import SpecModel
 
 Line = Annotated[str, StringConstraints(max_length=998)]
 Body = Annotated[str, StringConstraints(max_length=131_072)]
 Short = Annotated[str, StringConstraints(max_length=4096)]
-Anything = Annotated[dict[str, Any], WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+MOST_LEVELS = 32
+
+
+def _shallow(value: dict[str, Any]) -> dict[str, Any]:
+    """What is walked later may not be endlessly deep."""
+    level: list[Any] = [value]
+    for _ in range(MOST_LEVELS):
+        level = [each for one in level for each in _inside(one)]
+        if not level:
+            return value
+    raise ValueError(f"must not be nested more than {MOST_LEVELS} levels deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()
+
+
+Anything = Annotated[
+    dict[str, Any],
+    AfterValidator(_shallow),
+    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 64}),
+]
 
 
 class Approved(SpecModel):

@@ -1,9 +1,9 @@
 """Topic: what services post as a few variables, and what each integration makes of them."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import ConfigDict, Field, StringConstraints
 
 from angarium.resources.credentials import secret_name_stays
 from angarium.resources.meta import (
@@ -18,7 +18,7 @@ from angarium.resources.meta import (
     SecretName,
 )
 from angarium.resources.rules import Rule, SpecModel, StatusModel
-from angarium.resources.templates import Template
+from angarium.resources.templates import Anything, Template
 
 DEFAULT_SEGMENTS = 3
 _SEGMENT = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
@@ -41,10 +41,6 @@ Path = Annotated[
         message="must not begin with angarium/, message/ or notification/, nor end with /retry or /timeline",
         check=lambda text: re.fullmatch(_RESERVED, text) is None,
     ),
-]
-Metadata = Annotated[
-    dict[str, Any],
-    WithJsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": 64}),
 ]
 _STAYS = Rule(cel="self == oldSelf", message="a topic can't move to another product; create a new one")
 
@@ -143,7 +139,7 @@ class Example(SpecModel):
     """Variables to render all templates with when the topic is applied."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=63)] = Field(description="Names it in conditions.")
-    metadata: Metadata = Field(default_factory=dict, description="As it would be posted.")
+    metadata: Anything = Field(default_factory=dict, description="As it would be posted.")
 
 
 class TopicHash(SpecModel):
