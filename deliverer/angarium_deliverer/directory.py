@@ -9,6 +9,7 @@ import orjson
 from angarium import notifications
 from angarium.config import ConfigTail
 from angarium.errors import StorageFull, StorageUnavailable
+from angarium.identifiers import route_id
 from angarium.notifications import Attempt, Outcome, Target
 from angarium.queue import Pacing, pace
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
@@ -84,6 +85,9 @@ class Directory:
         product = self._product_of.get(tenant, tenant)
         carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
         own = [each for each in carriers if each.record.product_id == product]
+        if target.id != route_id(tenant, target.name):
+            # a topic's: by the provider that it names, and no other
+            own = [each for each in own if route_id(tenant, target.name, _name(each)) == target.id]
         route = self._routes[target.id] = self._made(tenant, target, own)
         return route
 
@@ -156,3 +160,7 @@ class Directory:
         self._quotas.pop(key, None)
         if key in self._products:
             self._product_of.pop(self._products.pop(key)[0], None)
+
+
+def _name(carrier: Carrier) -> str:
+    return carrier.record.key.partition("/")[2]

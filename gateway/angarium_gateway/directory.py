@@ -6,6 +6,7 @@ kept by tenant id on their own.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -19,9 +20,12 @@ from angarium.records import (
     OrganizationRecord,
     ProductRecord,
     ProviderRecord,
+    TopicRecord,
 )
 from angarium.tokens import read_public
 
+K = TypeVar("K")
+V = TypeVar("V")
 MOST_ROUTES = 64  # events of a tenant whose callbacks are remembered
 
 
@@ -126,6 +130,7 @@ class Directory:
         self._trusting: dict[str, dict[str, Trust]] = {}  # by the issuer's URL, then by tenant id
         self._subscriptions: dict[str, Subscriptions] = {}
         self._providers: dict[str, dict[str, ProviderRecord]] = {}  # by id of their product, then by key
+        self._topics: dict[tuple[str, str], dict[str, TopicRecord]] = {}  # by product's id and path, then by key
 
     def trust(self, tenant: str) -> Trust | None:
         """Whose tokens are taken for a tenant."""
@@ -153,6 +158,10 @@ class Directory:
             channel for record in self._providers.get(tenant.product_id, {}).values() for channel in record.channels
         }
 
+    def topic(self, product: str, path: str) -> TopicRecord | None:
+        """A product's topic; while one takes over a path from another, either."""
+        return next(iter(self._topics.get((product, path), {}).values()), None)
+
     def apply(self, changes: dict[str, AnyRecord | None]) -> None:
         """Follow changes: the new record by its key, or None where it was deleted."""
         for key in changes:
@@ -167,6 +176,8 @@ class Directory:
             self._subscriptions.setdefault(record.tenant, Subscriptions()).put(record)
         elif isinstance(record, ProviderRecord):
             self._providers.setdefault(record.product_id, {})[record.key] = record
+        elif isinstance(record, TopicRecord):
+            self._topics.setdefault((record.product_id, record.path), {})[record.key] = record
         else:
             tenant = _tenant(record)
             for key in record.keys:
@@ -198,16 +209,23 @@ class Directory:
                 del self._subscriptions[record.tenant]
             return
         if isinstance(record, ProviderRecord):
-            others = self._providers[record.product_id]
-            del others[record.key]
-            if not others:
-                del self._providers[record.product_id]
+            _drop(self._providers, record.product_id, record.key)
+            return
+        if isinstance(record, TopicRecord):
+            _drop(self._topics, (record.product_id, record.path), record.key)
             return
         self._distrust(record.id)
         for key in record.keys:
             known = self._callers.get(key.sha256)
             if known is not None and known.tenant.id == record.id:
                 del self._callers[key.sha256]
+
+
+def _drop(index: dict[K, dict[str, V]], at: K, key: str) -> None:
+    """Take one out, and its place once that is empty."""
+    del index[at][key]
+    if not index[at]:
+        del index[at]
 
 
 def _target(record: CallbackRecord) -> Target:

@@ -7,6 +7,7 @@ import orjson
 from angarium.contents import channels_of
 from angarium.identifiers import delivery_id, parse_delivery_id
 from angarium.notifications import GROUP, NOBODY, Delivery, Notification, Recipients, Stored, Target
+from angarium.topics import read_post
 from angarium_gateway.answers import Answer
 from angarium_gateway.clock import instant
 from angarium_gateway.directory import Tenant
@@ -26,14 +27,17 @@ def payload(event: str, created_ms: int, data: bytes) -> bytes:
 
 
 def what(notification: Notification) -> Document:
-    """What was posted: `data` as the very bytes that came, or the content of a message."""
-    if notification.event.partition(".")[0] != "message" or notification.body.startswith(b'{"type":'):
-        return {"data": payload_data(notification)}
-    channels = channels_of(notification.body)
-    if len(channels) > 1:
-        return {"contents": orjson.Fragment(notification.body)}
-    read = orjson.loads(notification.body)
-    return {"content": read[channels[0] if channels else 0]}
+    """What was posted: `data` as the very bytes that came, or the content of a message; of a post to a topic both."""
+    body = notification.body
+    if body.startswith(b'{"type":'):
+        return {"data": payload_data(notification, body)}
+    if body.startswith(b"["):
+        made = read_post(body)
+        return {"data": payload_data(notification, made.payload), "contents": made.contents}
+    if len(channels_of(body)) > 1:
+        return {"contents": orjson.Fragment(body)}
+    [content] = orjson.loads(body).values()
+    return {"content": content}
 
 
 def whom(target: Target, tenant: Tenant) -> Document:
@@ -45,9 +49,9 @@ def whom(target: Target, tenant: Tenant) -> Document:
     return {"callback": tenant.short(target.name)}
 
 
-def payload_data(notification: Notification) -> orjson.Fragment:
-    """The bytes of `data` again."""
-    return orjson.Fragment(notification.body[len(_opening(notification.event, notification.created_ms)) : -1])
+def payload_data(notification: Notification, body: bytes) -> orjson.Fragment:
+    """The bytes of `data` again, from what callbacks get."""
+    return orjson.Fragment(body[len(_opening(notification.event, notification.created_ms)) : -1])
 
 
 def _opening(event: str, created_ms: int) -> bytes:

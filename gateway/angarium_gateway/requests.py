@@ -127,6 +127,21 @@ class Recipient(NamedTuple):
     channel: str = ""
 
 
+class TopicRequest(Request):
+    """What is posted to a topic."""
+
+    metadata: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="The topic's variables by name; nothing but those that it declares."
+    )
+    priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
+    deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
+        default=None, description="Not before this time; at most 90 days ahead. What is past means now."
+    )
+    expires_at: Instant | None = Field(
+        default=None, description="What has not been sent by then is refused (`expired`). Later than deliverAt."
+    )
+
+
 class Asked(NamedTuple):
     """What is wanted; times in ms, 0 where none was asked for. `to` and `channels` are of a message only."""
 
@@ -182,10 +197,11 @@ def read_any(raw: bytes) -> Asked:
     if data is not None:
         members["data"] = None
     asked = read_members(NotificationRequest, members)
-    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null", _expiry(asked))
+    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null", expiry(asked))
 
 
-def _expiry(asked: NotificationRequest | MessageRequest) -> int:
+def expiry(asked: NotificationRequest | MessageRequest | TopicRequest) -> int:
+    """When it expires; raises a Problem where that is before it could be sent."""
     if asked.expires_at is None:
         return 0
     if asked.expires_at <= max(now_ms(), asked.deliver_at or 0):
@@ -208,7 +224,7 @@ def _message(asked: MessageRequest, *, alone: bool) -> Asked:
     event = f"message.{channels[0]}" if len(channels) == 1 else "message"
     body = write_by_channel(contents)
     return Asked(
-        event, asked.priority, asked.deliver_at or 0, body, _expiry(asked), tuple(recipients), channels,
+        event, asked.priority, asked.deliver_at or 0, body, expiry(asked), tuple(recipients), channels,
         asked.dedup_key or "",
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ Answers are built as plain dicts (`render`), because that is what costs least; t
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
 from angarium.notifications import Priority, Status
@@ -75,6 +75,10 @@ class RecipientCounts(Response):
     refused: int
 
 
+class Posted(RootModel[dict[str, str | list[str]]]):
+    """The id of each integration's delivery by its name; a list where it names several recipients."""
+
+
 class DeliveryView(AcceptedDelivery):
     """A delivery as it stands."""
 
@@ -111,7 +115,11 @@ class NotificationView(NotificationSummary):
 
     data: Any = Field(default=None, description="As it was sent.")
     content: dict[str, Any] | None = Field(default=None, description="Of a message for recipients, instead of data.")
-    contents: dict[str, Any] | None = Field(default=None, description="The same by channel, where there are several.")
+    contents: dict[str, Any] | list[dict[str, Any]] | None = Field(
+        default=None,
+        description="The same by channel, where there are several. Of a post to a topic: what the recipients of its"
+        " integrations get, in their order.",
+    )
 
 
 class RecipientView(DeliveryView):
