@@ -33,7 +33,10 @@ def describe(entry: Entry, remark: Remark = nothing, *, many: bool = False) -> s
 
 
 def whom(delivery: Entry) -> str:
-    """A callback's name, or the recipient's address."""
+    """A callback's name, the recipient's address, or a group's name."""
+    for kind in ("group", "user"):
+        if kind in delivery:
+            return f"{kind} {delivery[kind]}"
     return str(delivery.get("callback") or f"{delivery.get('channel', '')} {delivery.get('to', '')}".strip())
 
 

@@ -30,12 +30,16 @@ def notifications(document: Any) -> str:
 
 def _delivery(delivery: Any) -> str:
     reason = f" ({delivery['reason']})" if delivery.get("reason") and delivery["status"] != "delivered" else ""
-    return f"{whom(delivery)} {delivery['status']}{reason}"
+    counts = delivery.get("recipients")
+    of = f" ({counts['delivered']} of {counts['total']} delivered, {counts['refused']} refused)" if counts else ""
+    return f"{whom(delivery)} {delivery['status']}{reason}{of}"
 
 
 def retried(document: Any) -> str:
     """Of `retry`."""
-    return table(("DELIVERY", "CALLBACK", "RESULT"), [(d["id"], whom(d), d["result"]) for d in document["deliveries"]])
+    rows = [(d["id"], whom(d), d["result"]) for d in document["deliveries"]]
+    members = f"\n{document['recipients']} recipients of groups are tried again" if "recipients" in document else ""
+    return table(("DELIVERY", "CALLBACK", "RESULT"), rows) + members
 
 
 def callbacks(document: Any) -> str:

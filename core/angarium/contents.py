@@ -1,11 +1,13 @@
 """What recipients get, by channel: the shapes that callers post, deliverers send and topics are rendered to.
 
-The body of a notification for recipients is a JSON list of contents.
+The body of a notification for recipients is a JSON list of contents, of which each target names one; or an object with
+a content for each channel, where who is reached by which is found user by user.
 """
 
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import orjson
@@ -183,9 +185,21 @@ def write_contents(contents: list[Content]) -> bytes:
     return orjson.dumps([content.stored() for content in contents])
 
 
+def write_by_channel(contents: Mapping[str, Content]) -> bytes:
+    """The same with a content for each channel."""
+    return orjson.dumps({channel: content.stored() for channel, content in contents.items()})
+
+
+def channels_of(body: bytes) -> tuple[str, ...]:
+    """The channels that a body has a content for, where it says so."""
+    read = orjson.loads(body)
+    return tuple(read) if isinstance(read, dict) else ()
+
+
 def read_content(channel: str, body: bytes, number: int) -> Content:
     """One of them; raises ValueError where an older or newer version wrote what this one can't read."""
     try:
-        return CONTENTS[channel].model_validate(orjson.loads(body)[number])
+        read = orjson.loads(body)
+        return CONTENTS[channel].model_validate(read[channel if isinstance(read, dict) else number])
     except (KeyError, IndexError) as error:
         raise ValueError(f"there is no content {number} for {channel}") from error

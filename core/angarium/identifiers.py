@@ -2,9 +2,10 @@
 
 `not_<26 characters>` is a ULID (48 bits of milliseconds, 70 random bits) whose last two characters name the shard that
 stores it; ids of one shard sort by time. `dlv_<the same 26 characters>_<n>` is the n-th delivery of that notification.
+A group's recipients are in parts, notifications whose ids derive from that of the one which was posted.
 `usr_<26 characters>` is a plain ULID: users sort by the time at which they were made.
-`prd_`, `org_` and `cbk_` ids are derived from the object's Kubernetes uid: they need no storage and so survive a lost
-status, a restart and a renamed display name.
+`prd_`, `org_`, `cbk_`, `prv_` and `tpc_` ids are derived from the object's Kubernetes uid: they need no storage and so
+survive a lost status, a restart and a renamed display name.
 """
 
 import hashlib
@@ -81,6 +82,12 @@ def created_ms(notification: str) -> int:
     return ms
 
 
+def part_id(notification: str, index: int, number: int) -> str:
+    """The id of the `number`-th part of what its `index`-th delivery, a group's, is expanded to; in the same shard."""
+    digest = hashlib.blake2b(f"{notification} {index} {number}".encode(), digest_size=9).digest()
+    return notification[:14] + _encode(int.from_bytes(digest, "big") >> 2, 14) + notification[-2:]
+
+
 def delivery_id(notification: str, index: int) -> str:
     """The id of a notification's `index`-th delivery, counted from 0."""
     return f"dlv_{notification[4:]}_{index}"
@@ -104,12 +111,13 @@ def parse_delivery_id(text: str) -> DeliveryReference:
 
 
 def resource_id(prefix: str, uid: str) -> str:
-    """The stable id of a custom resource: `prefix` is prd, org, cbk or prv, `uid` its metadata.uid."""
+    """The stable id of a custom resource: `prefix` is prd, org, cbk, prv or tpc, `uid` its metadata.uid."""
     digest = hashlib.sha256(f"{prefix}:{uid}".encode()).digest()
     return f"{prefix}_{_encode(int.from_bytes(digest[:17], 'big') >> 6, BODY_LENGTH)}"
 
 
 @lru_cache(maxsize=65_536)
-def route_id(tenant: str, channel: str) -> str:
-    """The stable id of a tenant's route: by which providers its messages of a channel go."""
-    return resource_id("rte", f"{tenant}/{channel}")
+def route_id(tenant: str, channel: str, provider: str = "") -> str:
+    """The stable id of a tenant's route: by which providers its messages of a channel go; or by this one
+    (`namespace/name`) alone."""
+    return resource_id("rte", f"{tenant}/{channel}/{provider}" if provider else f"{tenant}/{channel}")

@@ -112,8 +112,21 @@ class ShardKeys:
 
     def notification(self, notification: str) -> str:
         """HASH: doc, body, size, open, a field for each delivery, `r<n>`: what the n-th's carrier calls it; kept while
-        it is retained."""
+        it is retained.
+
+        Where the n-th is a group's, `g<n>` says how far its expansion is (queue/expander.py), `g<n>:all`, `:delivered`,
+        `:refused` and `:dead` count its recipients, and `open` counts those that wait, too. A part has `up`, `<the
+        notification> <n> <number of the part>`, and no body: it is that of the notification.
+        """
         return f"{self._base}n:{notification}"
+
+    def failing_parts(self, notification: str) -> str:
+        """ZSET `<n> <number>`, each of 7 digits, all of score 0: parts that hold a refused or dead delivery."""
+        return f"{self._base}w:{notification}"
+
+    def reached(self, notification: str) -> str:
+        """SET of hashes of recipients that a notification for several groups has reached; for a day after the last."""
+        return f"{self._base}s:{notification}"
 
     def timeline(self, notification: str) -> str:
         """LIST of `<at ms> <next attempt ms> <JSON>`; kept as long as the notification."""
@@ -189,7 +202,7 @@ def pace_key(name: str, prefix: str = "ang") -> str:
 
 @dataclass(frozen=True)
 class PeopleKeys:
-    """The keys of one tenant's users, groups and devices. All are kept until they are deleted.
+    """The keys of one tenant's users, groups and devices. All but `once` are kept until they are deleted.
 
     Scripts are given `users` and make the others from its prefix (people/scripts/people.lua).
     """
@@ -213,6 +226,10 @@ class PeopleKeys:
     def by(self, field: str) -> str:
         """HASHes from key, phone, email (in lower case) or device token to the one user who has it."""
         return f"{self._base}by:{field}"
+
+    def once(self, digest: str) -> str:
+        """STRING: the delivery that a recipient gets of all with the same key of the caller's; for 24 hours."""
+        return f"{self._base}once:{digest}"
 
     @cached_property
     def memberships(self) -> str:

@@ -47,18 +47,27 @@ CALLER_STATUS = {
 }
 
 
+GROUP, NOBODY = "group", "user"  # what is a target's name where it is no channel
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Whom a notification is for: a callback (its cbk_ id; `name` is namespace/name), or a recipient.
 
     A recipient is reached by a route: `id` is its rte_ id, `name` the channel, `to` the address in it, and `content`
-    says which of the notification's contents is meant.
+    says which of the notification's contents is meant. Two names are no channels: GROUP, where `to` is the group's name
+    and a deliverer finds its members; and NOBODY, where `to` is the id of a user who can't be reached.
     """
 
     id: str
     name: str
     to: str = ""
     content: int = 0
+
+
+def is_group(target: Target) -> bool:
+    """Whether it stands for all members of a group."""
+    return target.name == GROUP and bool(target.to)
 
 
 @dataclass(slots=True)
@@ -83,6 +92,8 @@ class Notification:
     test: bool = False  # a test-send: one attempt, not counted against the endpoint
     expires_ms: int = 0  # what has not been sent by then is refused; 0: never
     config_revision: int = 0  # of the config that chose the targets: tells a deleted callback from one not yet known
+    dedup: str = ""  # a recipient gets one of all with the same, of the tenant's, in a day
+    part_of: str = ""  # the notification for a group that some of its recipients are in this one of
 
     @property
     def lane(self) -> str:
@@ -91,8 +102,33 @@ class Notification:
 
 
 @dataclass(frozen=True, slots=True)
+class Recipients:
+    """How many of a group's recipients are where; more may come while the group is being expanded."""
+
+    total: int = 0
+    delivered: int = 0
+    refused: int = 0
+    dead: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Those that wait."""
+        return self.total - self.delivered - self.refused - self.dead
+
+    @property
+    def statuses(self) -> set[Status]:
+        """What callers are told of them, each once."""
+        counts = {
+            Status.PENDING: self.pending,
+            Status.DELIVERED: self.delivered,
+            Status.REFUSED: self.refused + self.dead,
+        }
+        return {status for status, count in counts.items() if count}
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    """One notification for one target, as it stands."""
+    """One notification for one target, as it stands. `recipients` are a group's."""
 
     id: str
     target: Target
@@ -103,6 +139,19 @@ class Delivery:
     reason: str = ""
     recoveries: int = 0
     started: bool = False  # an attempt is in flight
+    recipients: Recipients | None = None
+
+    @property
+    def statuses(self) -> set[Status]:
+        """What callers are told of it; a group that is expanded is as its recipients are."""
+        if self.recipients and self.state is DeliveryState.DELIVERED:
+            return self.recipients.statuses
+        return {CALLER_STATUS[self.state]} | (self.recipients.statuses if self.recipients else set())
+
+    @property
+    def status(self) -> Status:
+        """The same in one word."""
+        return summarize(self.statuses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +164,16 @@ class Stored:
     @property
     def status(self) -> Status:
         """What the caller is told."""
-        return summarize([delivery.state for delivery in self.deliveries])
+        return summarize({status for delivery in self.deliveries for status in delivery.statuses})
 
 
-def summarize(states: list[DeliveryState]) -> Status:
+def summarize(statuses: set[Status]) -> Status:
     """One status for a fan-out: pending while any waits, partial where some were refused."""
-    if not states:
+    if not statuses:
         return Status.UNMATCHED
-    kinds = {CALLER_STATUS[state] for state in states}
-    if Status.PENDING in kinds:
+    if Status.PENDING in statuses:
         return Status.PENDING
-    return kinds.pop() if len(kinds) == 1 else Status.PARTIAL
+    return next(iter(statuses)) if len(statuses) == 1 else Status.PARTIAL
 
 
 class Result(StrEnum):

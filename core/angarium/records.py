@@ -122,5 +122,45 @@ class ProviderRecord(Record):
     suspended: bool = False
 
 
-AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord | ProviderRecord
+class VariableRecord(BaseModel):
+    """What may be put into a topic's templates; `enum` and `default` are texts, whatever the type."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["string", "integer", "number", "boolean"] = "string"
+    required: bool = True
+    max_length: int | None = None
+    enum: tuple[str, ...] = ()
+    default: str = ""
+
+
+class IntegrationRecord(BaseModel):
+    """One of those that hear of a topic: recipients by a provider, or a callback (then `channel` is empty)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    channel: str = ""
+    provider: str = ""  # namespace/name
+    callback: str = ""  # namespace/name
+    callback_id: str = ""
+    to: tuple[str, ...] = ()  # these and the template's texts hold $variables
+    template: dict[str, Any] = Field(default_factory=dict)  # by the names of the channel's content
+    max_segments: int = 3  # of an SMS
+
+
+class TopicRecord(Record):
+    """What may be posted to a product's `channel/topic`, and what is made of it."""
+
+    kind: Literal["topic"] = "topic"
+    id: str
+    product_id: str
+    path: str
+    variables: dict[str, VariableRecord] = Field(default_factory=dict)
+    integrations: tuple[IntegrationRecord, ...] = ()
+    hash_sha256: str = Field(default="", repr=False)  # of what X-Topic-Hash-X must hold; empty: nothing is asked for
+    suspended: bool = False
+
+
+AnyRecord = ProductRecord | OrganizationRecord | CallbackRecord | ProviderRecord | TopicRecord
 RECORD: TypeAdapter[AnyRecord] = TypeAdapter(Annotated[AnyRecord, Field(discriminator="kind")])

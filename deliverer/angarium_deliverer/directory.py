@@ -1,23 +1,28 @@
 """Where deliveries go: the callbacks and the providers that this deliverer knows, ready for use."""
 
+import logging
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
 import orjson
 
+from angarium import notifications
 from angarium.config import ConfigTail
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageUnavailable
+from angarium.identifiers import route_id
 from angarium.notifications import Attempt, Outcome, Target
 from angarium.queue import Pacing, pace
-from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProviderRecord
+from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
 from angarium.sealing import Sealer, SealError
 from angarium.signing import Signer
 from angarium_deliverer.channels import Account, Reporting, Way
 from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
+from angarium_deliverer.expansion import Expansion, GroupStore, Nowhere
 from angarium_deliverer.routes import Carrier, Route
 
+log = logging.getLogger(__name__)
 REDIS_AWAY_PAUSE = 1.0  # s
 
 
@@ -55,8 +60,8 @@ class Subscriber:
 class Directory:
     """Follows the config. What can't be opened or used is rejected, and its last good record stays."""
 
-    def __init__(self, sealer: Sealer, way: Way, pacing: Pacing) -> None:
-        self._sealer, self._way, self._pacing = sealer, way, pacing
+    def __init__(self, sealer: Sealer, way: Way, pacing: Pacing, groups: GroupStore) -> None:
+        self._sealer, self._way, self._pacing, self._groups = sealer, way, pacing, groups
         self._webhook = Webhook(way.dialer)
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
@@ -64,7 +69,8 @@ class Directory:
         self._carriers: dict[str, Carrier] = {}  # by the id of their provider
         self._products: dict[str, tuple[str, str]] = {}  # by record key: an organization's id and its product's
         self._product_of: dict[str, str] = {}
-        self._routes: dict[str, Route] = {}  # by rte_ id, as they are asked for
+        self._quotas: dict[str, tuple[str, int | None]] = {}  # by record key: a tenant's id and its backlog's
+        self._routes: dict[str, Outlet] = {}  # by rte_ id, as they are asked for
 
     def follow(self, tail: ConfigTail) -> None:
         """Hear of changes."""
@@ -89,12 +95,28 @@ class Directory:
         """Whether some carrier tells by itself what became of messages."""
         return any(isinstance(each.sender, Reporting) for each in self._carriers.values())
 
-    def _route(self, tenant: str, target: Target) -> Route:
+    def _route(self, tenant: str, target: Target) -> Outlet:
         product = self.product_of(tenant)
         carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
-        own = [each for each in carriers if each.record.product_id == product and target.name in each.record.channels]
-        route = self._routes[target.id] = Route(target.name, own, self._wait)
+        own = [each for each in carriers if each.record.product_id == product]
+        if target.id != route_id(tenant, target.name):
+            # a topic's: by the provider that it names, and no other
+            own = [each for each in own if route_id(tenant, target.name, _name(each)) == target.id]
+        route = self._routes[target.id] = self._made(tenant, target, own)
         return route
+
+    def _made(self, tenant: str, target: Target, carriers: list[Carrier]) -> Outlet:
+        match target.name:
+            case notifications.GROUP:
+                channels = {channel for each in carriers for channel in each.record.channels}
+                quota = dict(self._quotas.values()).get(tenant)
+                return Expansion(self._groups, channels, quota)
+            case notifications.NOBODY:
+                return Nowhere()
+            case channel:
+                return Route(
+                    channel, [each for each in carriers if channel in each.record.channels], self._wait, self._gone
+                )
 
     async def _wait(self, provider: ProviderRecord) -> float:
         """Seconds until a provider may be asked to send again; its tenants share its rate."""
@@ -103,6 +125,13 @@ class Directory:
             return await self._pacing.wait(provider.id, interval, burst)
         except StorageUnavailable:
             return REDIS_AWAY_PAUSE
+
+    async def _gone(self, tenant: str, device: str) -> None:
+        """Only devices are told to be gone; one that stays because Redis is away will be told of again."""
+        try:
+            await self._groups.people.drop_device(tenant, device)
+        except (StorageUnavailable, StorageFull):
+            log.warning("a device that is gone could not be forgotten", extra={"tenant": tenant})
 
     def accept(self, record: AnyRecord) -> None:
         """Open a record's credentials; raises ValueError, for ConfigTail to reject it."""
@@ -123,6 +152,8 @@ class Directory:
     def _changed(self, changes: dict[str, AnyRecord | None]) -> None:
         for key, record in changes.items():
             self._forget(key)
+            if isinstance(record, ProductRecord | OrganizationRecord):
+                self._quotas[key] = record.id, record.backlog
             if isinstance(record, OrganizationRecord):
                 self._products[key] = record.id, record.product_id
                 self._product_of[record.id] = record.product_id
@@ -143,5 +174,10 @@ class Directory:
         elif before:
             self._carriers.pop(before.record.id, None)
             before.sender.retire()
+        self._quotas.pop(key, None)
         if key in self._products:
             self._product_of.pop(self._products.pop(key)[0], None)
+
+
+def _name(carrier: Carrier) -> str:
+    return carrier.record.key.partition("/")[2]

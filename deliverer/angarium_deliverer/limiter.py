@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from angarium.config import ConfigTail
 from angarium.queue import Limit, Queue, Upkeep, pace
-from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord
+from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord, TopicRecord
 from angarium_deliverer.route_limits import RouteLimits
 
 SUSPENDED = "0 0 0"
@@ -100,7 +100,7 @@ def limit_of(record: AnyRecord, spread: int) -> Limit | None:
     """What a shard is told of it, where a tenant's notifications are spread over so many shards; None: nothing ever."""
     if isinstance(record, OrganizationRecord):
         return Limit(record.id, "", record.revision, str(record.weight) if record.weight != 1 else "")
-    if isinstance(record, ProductRecord | ProviderRecord):
+    if isinstance(record, ProductRecord | ProviderRecord | TopicRecord):
         return None
     return Limit(record.id, record.tenant, record.revision, _text(record, spread))
 

@@ -6,8 +6,8 @@ is heard twice does nothing the second time; what can't be dealt with now is hea
 
 import logging
 
-from angarium.notifications import Notification, Outcome, Result, Target
-from angarium.queue import Heard, Queue, Report, Reports, Told
+from angarium.notifications import Attempt, Notification, Outcome, Result, Target
+from angarium.queue import Duplicates, Heard, Queue, Report, Reports, Told
 from angarium.retries import Move
 from angarium.telemetry import metrics
 from angarium_deliverer import journal
@@ -25,9 +25,9 @@ MOVES = {Result.DELIVERED: Move.DELIVERED, Result.PERMANENT: Move.REFUSED}
 class Listener:
     """`public`: whether carriers are told where to report at all; who doesn't know can't check what they say."""
 
-    def __init__(self, queue: Queue, reports: Reports, directory: Directory, *, public: bool) -> None:
-        self._queue, self._reports, self._directory = queue, reports, directory
-        self._public = public
+    def __init__(self, queue: Queue, directory: Directory, duplicates: Duplicates, *, public: bool) -> None:
+        self._queue, self._directory, self._duplicates = queue, directory, duplicates
+        self._reports, self._public = Reports(queue), public
 
     async def step(self) -> float:
         """One round of `forever`; nobody is asked where no carrier tells anything."""
@@ -84,6 +84,8 @@ class Listener:
         result = await self._reports.settle(heard, notification, told)
         if result == "settled":
             journal.reported(notification, target, delivery, move, outcome.reason)
+            if notification.dedup and move is Move.REFUSED:  # then another with the same key may be sent
+                await self._duplicates.give_back(Attempt(delivery, notification, target, 0))
         return result
 
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from angarium.config import ConfigStore, ConfigTail
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
-from angarium.notifications import Attempt, Outcome, Result
-from angarium.queue import Consumer, Entry, Release, Settlement, Started
+from angarium.notifications import Attempt, Outcome, Result, is_group
+from angarium.queue import Consumer, Duplicates, Entry, Release, Settlement, Started
 from angarium.retries import Move, RetryPolicy, decide
 from angarium.telemetry import metrics
 from angarium_deliverer import journal
@@ -44,9 +44,11 @@ class Relay:
         tail: ConfigTail,
         store: ConfigStore,
         promoter: Promoter,
+        duplicates: Duplicates,
         slots: int,
     ) -> None:
         self._consumer, self._directory, self._promoter = consumer, directory, promoter
+        self._duplicates = duplicates
         self._tail, self._store = tail, store
         self._slots = Slots(slots)
         self.taking = asyncio.Lock()  # held while what is begun is not yet in a slot
@@ -130,8 +132,17 @@ class Relay:
             await self._refuse(started, outlet.channel, *refusal)
         elif outlet.suspended:  # the shard does not know yet, or the reader was faster
             await _persist(self._release, started, Release.SCHEDULE, UNKNOWN_CALLBACK_PAUSE)
+        elif attempt.notification.dedup and (other := await self._other(attempt)):
+            await self._refuse(started, outlet.channel, "duplicate", f"with this dedupKey it gets {other}")
         else:
             await self._attempt(started, outlet)
+
+    async def _other(self, attempt: Attempt) -> str:
+        """The delivery that the recipient gets with the notification's key, if it is not this one."""
+        if is_group(attempt.target):
+            return ""
+        owner = await _persist(self._duplicates.owner, attempt)
+        return "" if owner == attempt.delivery else owner
 
     async def _patience(self, started: Started) -> float:
         """Seconds to wait for a callback that we don't have: newer than our config, or one we can't use; 0: deleted.
@@ -150,6 +161,7 @@ class Relay:
         if await _persist(self._consumer.settle, settlement) is None:
             metrics.STALE.inc()
         else:
+            await self._not_sent(started.attempt, Move.REFUSED)
             journal.refused(channel, started.attempt, reason)
 
     async def _attempt(self, started: Started, outlet: Outlet) -> None:
@@ -176,9 +188,16 @@ class Relay:
             reference=outcome.reference,
         )  # fmt: skip
         due = await _persist(self._consumer.settle, settlement)
+        if due is not None:
+            await self._not_sent(attempt, decision.move)
         journal.attempt_made(outlet.channel, attempt, decision, took, due)
-        if decision.move is Move.RETRY:
+        if decision.delay:
             self._promoter.hurry(decision.delay)
+
+    async def _not_sent(self, attempt: Attempt, move: Move) -> None:
+        """Then another with the same key may be."""
+        if attempt.notification.dedup and move in {Move.REFUSED, Move.DEAD}:
+            await _persist(self._duplicates.give_back, attempt)
 
     def _is_current(self, attempt: Attempt, outlet: Outlet) -> bool:
         """What an endpoint did that was replaced meanwhile says nothing of the new one."""

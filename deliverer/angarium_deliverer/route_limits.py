@@ -13,6 +13,8 @@ from angarium_deliverer.routes import in_turn
 
 Describe = Callable[[ProviderRecord], str]  # a limit in limit.lua's words
 
+Texts = dict[tuple[str, str], str]  # limits by channel and provider (namespace/name), or by channel and ""
+
 
 class RouteLimits:
     """Follows products, organizations and providers."""
@@ -68,13 +70,18 @@ class RouteLimits:
             texts = dict.fromkeys(texts, "")
         yield from _limits(tenant, texts, revision)
 
-    def _texts(self, product: str) -> dict[str, str]:
-        """By channel, the first provider's limit; what is suspended is passed over, unless all are."""
+    def _texts(self, product: str) -> Texts:
+        """The first provider's limit, where what is suspended is passed over, unless all are; and each one's own."""
         providers = in_turn(self._providers[product].values())
         last_first = sorted(providers, key=lambda record: record.suspended)[::-1]
-        return {channel: self._describe(record) for record in last_first for channel in record.channels}
+        texts = {}
+        for record in last_first:
+            text, name = self._describe(record), f"{record.namespace}/{record.name}"
+            for channel in record.channels:
+                texts[channel, ""] = texts[channel, name] = text
+        return texts
 
 
-def _limits(tenant: str, texts: dict[str, str], revision: int) -> Iterator[Limit]:
-    for channel, text in texts.items():
-        yield Limit(route_id(tenant, channel), tenant, revision, text)
+def _limits(tenant: str, texts: Texts, revision: int) -> Iterator[Limit]:
+    for (channel, provider), text in texts.items():
+        yield Limit(route_id(tenant, channel, provider), tenant, revision, text)

@@ -22,13 +22,14 @@ class Carrier:
 
 
 Wait = Callable[[ProviderRecord], Awaitable[float]]  # seconds until a provider's rate lets one more go; 0: now
+Gone = Callable[[str, str], Awaitable[None]]  # of a tenant: an address that is nobody's any more
 
 
 class Route:
     """The carriers of one channel of a product, the first to be tried first."""
 
-    def __init__(self, channel: str, carriers: list[Carrier], wait: Wait) -> None:
-        self.channel, self._wait = channel, wait
+    def __init__(self, channel: str, carriers: list[Carrier], wait: Wait, gone: Gone) -> None:
+        self.channel, self._wait, self._gone = channel, wait, gone
         self._by_id = {each.record.id: each for each in carriers}
         by_key = {each.record.key: each for each in carriers if not each.record.suspended}
         self._carriers = [by_key[record.key] for record in in_turn(each.record for each in by_key.values())]
@@ -42,9 +43,7 @@ class Route:
         """By the first carrier that can; what one refuses for good, none is asked again."""
         name, _, reference = attempt.reference.partition(" ")
         sent = bool(reference) and not reference.startswith(MAYBE)
-        if (
-            sent and name not in self._by_id
-        ):  # nobody is left who could be asked, and sending again would be once too often
+        if sent and name not in self._by_id:  # nobody is left to be asked, and to send it again would be once too often
             return Outcome(Result.DELIVERED, response={"unconfirmed": True, "provider": name})
         try:
             content = read_content(self.channel, attempt.notification.body, attempt.target.content)
@@ -58,6 +57,8 @@ class Route:
                 return outcome if failed else Outcome(Result.LATER, retry_after=seconds)
             outcome = await carrier.sender.send(_message(attempt, self.channel, content, known))
             _sign(outcome, carrier.record, failed)
+            if outcome.gone:
+                await self._gone(attempt.notification.tenant, attempt.target.to)
             if outcome.result is not Result.RETRYABLE or outcome.reference:
                 return outcome
             failed.append(f"{carrier.record.name}: {outcome.detail or outcome.reason}")

@@ -10,11 +10,13 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
-from angarium.queue import Consumer, Layout, Pacing, Queue, Reports, Upkeep
+from angarium.people import People
+from angarium.queue import Census, Consumer, Duplicates, Expander, Layout, Pacing, Queue, Upkeep
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.channels import Way
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
+from angarium_deliverer.expansion import GroupStore
 from angarium_deliverer.janitor import Janitor
 from angarium_deliverer.limiter import Limiter
 from angarium_deliverer.listener import Listener
@@ -37,7 +39,8 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         probes.serve(settings.probe_host, settings.probe_port),
     ):
         way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url)
-        directory = Directory(settings.sealer, way, Pacing(queue))
+        groups = GroupStore(Expander(queue), People(queue.link, prefix=queue.prefix), Census(queue))
+        directory = Directory(settings.sealer, way, Pacing(queue), groups)
         tail = ConfigTail(settings.redis, directory.accept)
         directory.follow(tail)
         upkeep = Upkeep(queue, settings.pod)
@@ -46,12 +49,12 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         limiter.follow(tail)
         layout = Layout(queue, changed=limiter.tell_again)
         store = ConfigStore(queue.link)
-        relay = Relay(consumer, directory, tail, store, promoter, settings.deliverer_slots)
+        relay = Relay(consumer, directory, tail, store, promoter, Duplicates(queue), settings.deliverer_slots)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch, relay.taking)
         sampler = Sampler(queue, tail)
-        listener = Listener(queue, Reports(queue), directory, public=bool(settings.public_url))
+        listener = Listener(queue, directory, Duplicates(queue), public=bool(settings.public_url))
         _install(probes, queue, tail, relay, stop)
         async with running(
             forever("config", tail.run),

@@ -5,6 +5,7 @@ since every new range would be refused until the library knows it.
 """
 
 import re
+import unicodedata
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -47,6 +48,11 @@ def email(text: str) -> str:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
+
+
+def normalize_name(text: str) -> str:
+    """A group's name, composed as names are kept."""
+    return unicodedata.normalize("NFC", text)
 
 
 def normalize(channel: str, text: str) -> str:

@@ -14,7 +14,7 @@ from angarium.egress import EgressPolicy
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue, Reports
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster
 from angarium.telemetry.probes import Probes
 from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
@@ -72,6 +72,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         vitals = Vitals(queue, tail, settings.gateway_memory_limit)
         app[keys.LAYOUT] = layout = Layout(queue, writes=True)
         app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue, layout), Ledger(queue), vitals
+        app[keys.ROSTER] = Roster(queue)
         people = (queue.link, settings.people, queue.prefix)
         app[keys.PEOPLE], app[keys.REGISTRY], app[keys.GROUPS] = People(*people), Registry(*people), Groups(*people)
         app[keys.EDITS], app[keys.QUEUE] = EditStore(queue.link), queue

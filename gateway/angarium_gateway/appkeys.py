@@ -8,7 +8,7 @@ from aiohttp import web
 from angarium.config import ConfigTail
 from angarium.edits import EditStore
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue, Reports
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
@@ -28,6 +28,7 @@ DIRECTORY = web.AppKey("DIRECTORY", Directory)
 LAYOUT = web.AppKey("LAYOUT", Layout)
 INTAKE = web.AppKey("INTAKE", Intake)
 LEDGER = web.AppKey("LEDGER", Ledger)
+ROSTER = web.AppKey("ROSTER", Roster)
 PEOPLE = web.AppKey("PEOPLE", People)
 REGISTRY = web.AppKey("REGISTRY", Registry)
 GROUPS = web.AppKey("GROUPS", Groups)

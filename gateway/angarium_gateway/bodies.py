@@ -116,8 +116,11 @@ def read_object(raw: bytes) -> Envelope:
     return document
 
 
-def split(raw: bytes) -> tuple[Envelope, bytes | None]:
-    """The members of an object without `data`, and the bytes of `data` (None: there is none); raises a Problem."""
+def split(raw: bytes, cut: str = "data") -> tuple[Envelope, bytes | None]:
+    """The members of an object without `data`, and the bytes of `data` (None: there is none); raises a Problem.
+
+    `cut` is its name, where it has another.
+    """
     document = read_object(raw)
     data: bytes | None = None
     seen: set[str] = set()
@@ -126,11 +129,11 @@ def split(raw: bytes) -> tuple[Envelope, bytes | None]:
             if name in seen:
                 raise invalid(pointer(name), "is given twice")
             seen.add(name)
-            if name == "data":
+            if name == cut:
                 data = text.encode()
     except RecursionError as error:
-        raise invalid("/data", "is nested too deeply") from error
-    document.pop("data", None)
+        raise invalid(pointer(cut), "is nested too deeply") from error
+    document.pop(cut, None)
     return document, data
 
 

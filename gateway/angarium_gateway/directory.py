@@ -6,6 +6,7 @@ kept by tenant id on their own.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -19,9 +20,12 @@ from angarium.records import (
     OrganizationRecord,
     ProductRecord,
     ProviderRecord,
+    TopicRecord,
 )
 from angarium.tokens import read_public
 
+K = TypeVar("K")
+V = TypeVar("V")
 MOST_ROUTES = 64  # events of a tenant whose callbacks are remembered
 
 
@@ -127,6 +131,7 @@ class Directory:
         self._subscriptions: dict[str, Subscriptions] = {}
         self._providers: dict[str, dict[str, ProviderRecord]] = {}  # by id of their product, then by key
         self._carriers: dict[str, ProviderRecord] = {}  # by id
+        self._topics: dict[tuple[str, str], dict[str, TopicRecord]] = {}  # by product's id and path, then by key
 
     def trust(self, tenant: str) -> Trust | None:
         """Whose tokens are taken for a tenant."""
@@ -158,6 +163,10 @@ class Directory:
         """By its id."""
         return self._carriers.get(id_)
 
+    def topic(self, product: str, path: str) -> TopicRecord | None:
+        """A product's topic; while one takes over a path from another, either."""
+        return next(iter(self._topics.get((product, path), {}).values()), None)
+
     def apply(self, changes: dict[str, AnyRecord | None]) -> None:
         """Follow changes: the new record by its key, or None where it was deleted."""
         for key in changes:
@@ -173,6 +182,8 @@ class Directory:
         elif isinstance(record, ProviderRecord):
             self._providers.setdefault(record.product_id, {})[record.key] = record
             self._carriers[record.id] = record
+        elif isinstance(record, TopicRecord):
+            self._topics.setdefault((record.product_id, record.path), {})[record.key] = record
         else:
             tenant = _tenant(record)
             for key in record.keys:
@@ -204,17 +215,24 @@ class Directory:
                 del self._subscriptions[record.tenant]
             return
         if isinstance(record, ProviderRecord):
-            others = self._providers[record.product_id]
-            del others[record.key]
             self._carriers.pop(record.id, None)
-            if not others:
-                del self._providers[record.product_id]
+            _drop(self._providers, record.product_id, record.key)
+            return
+        if isinstance(record, TopicRecord):
+            _drop(self._topics, (record.product_id, record.path), record.key)
             return
         self._distrust(record.id)
         for key in record.keys:
             known = self._callers.get(key.sha256)
             if known is not None and known.tenant.id == record.id:
                 del self._callers[key.sha256]
+
+
+def _drop(index: dict[K, dict[str, V]], at: K, key: str) -> None:
+    """Take one out, and its place once that is empty."""
+    del index[at][key]
+    if not index[at]:
+        del index[at]
 
 
 def _target(record: CallbackRecord) -> Target:

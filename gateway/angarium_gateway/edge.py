@@ -40,7 +40,9 @@ _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", re.ASCII)
 _FORE = f"req_{os.urandom(8).hex()}"
 _numbers = itertools.count(1)
 PERSONAL = ("/v1/users", "/v1/groups")  # paths that may hold a phone number, which no log is to have
-ACCEPTS = "POST /v1/notifications"  # the one route whose refusals are rejected notifications
+ACCEPTS = "POST /v1/notifications"
+POSTS = "POST /v1/notifications/{channel}/{topic}"
+ACCEPTING = frozenset({ACCEPTS, POSTS})  # the routes whose refusals are rejected notifications
 
 Serve = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
 
@@ -86,8 +88,10 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
 def failed(error: Exception, route: str, name: str, request: web.BaseRequest | None = None) -> Answer:
     """The answer to what went wrong in a request of that name."""
     problem = _problem(error, route, name, request)
-    if route == ACCEPTS:
+    if route in ACCEPTING:
         _rejected(problem.kind.reason).inc()
+    if route == POSTS:  # what callers of topics read, by custom older than RFC 9457
+        problem.members.setdefault("message", problem.words)
     return problem.response(name)
 
 

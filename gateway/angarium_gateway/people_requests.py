@@ -1,7 +1,6 @@
 """What callers may ask about users, groups and devices; see `requests`."""
 
 import re
-import unicodedata
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -24,7 +23,7 @@ def _text(text: str) -> str:
 def _group_name(text: str) -> str:
     if "/" in text or text in {".", ".."}:
         raise ValueError('must not be "." or "..", and have no "/" in it')
-    return unicodedata.normalize("NFC", _text(text))
+    return addresses.normalize_name(_text(text))
 
 
 def _user_id(text: str) -> str:

@@ -37,6 +37,8 @@ BAD_REQUEST = Kind(400, "bad-request", "The request can't be understood")
 UNAUTHENTICATED = Kind(401, "unauthenticated", "Missing or unknown credentials")
 FORBIDDEN = Kind(403, "insufficient-scope", "The token may not do this")
 CALLBACKS_FORBIDDEN = Kind(403, "callbacks-forbidden", "Callbacks may not be changed through the API")
+TOPIC_HASH = Kind(403, "topic-hash", "The topic's hash is missing or wrong")
+TOPIC_OWN = Kind(403, "topic-not-shared", "Organizations may not post to this topic")
 NOT_FOUND = Kind(404, "not-found", "Not found")
 METHOD = Kind(405, "method-not-allowed", "The method is not allowed here")
 SLOW = Kind(408, "request-timeout", "The body did not arrive in time")
@@ -53,6 +55,7 @@ TOO_LARGE = Kind(413, "too-large", "The body is too large")
 GROUP_EXISTS = Kind(409, "group-exists", "There is a group of this name")
 TAKEN = Kind(409, "identifier-taken", "It belongs to another user")
 LIMIT = Kind(409, "limit-reached", "There are as many as there may be")
+TOPIC_SUSPENDED = Kind(409, "topic-suspended", "The topic takes nothing for now")
 NO_PROVIDER = Kind(409, "no-provider", "No provider carries this channel")
 MEDIA_TYPE = Kind(415, "unsupported-media-type", "The body must be application/json")
 INVALID = Kind(422, "invalid-request", "The request is not valid")
@@ -92,6 +95,12 @@ class Problem(Exception):
         self.headers = headers or {}
         self.members = members
 
+    @property
+    def words(self) -> str:
+        """All of it in one line, for who reads no more than that."""
+        errors = [f"{each.get('pointer') or each.get('parameter', '')} {each['detail']}" for each in self.errors]
+        return self.detail or "; ".join(errors) or self.kind.title
+
     def document(self, request_id: str) -> dict[str, Any]:
         """As callers see it."""
         kind = self.kind
@@ -115,6 +124,11 @@ class Problem(Exception):
 def invalid(pointer: str, detail: str) -> Problem:
     """One field of the body is wrong; `pointer` is a JSON Pointer (RFC 6901)."""
     return Problem(INVALID, errors=[{"pointer": pointer, "detail": detail}])
+
+
+def invalid_cursor(error: Exception) -> Problem:
+    """It is damaged, or of another list."""
+    return Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}])
 
 
 def unauthenticated() -> Problem:

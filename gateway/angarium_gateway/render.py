@@ -4,8 +4,10 @@ from typing import Any
 
 import orjson
 
+from angarium.contents import channels_of
 from angarium.identifiers import delivery_id, parse_delivery_id
-from angarium.notifications import CALLER_STATUS, Delivery, Notification, Stored, Target
+from angarium.notifications import GROUP, NOBODY, Delivery, Notification, Recipients, Stored, Target
+from angarium.topics import read_post
 from angarium_gateway.answers import Answer
 from angarium_gateway.clock import instant
 from angarium_gateway.directory import Tenant
@@ -25,22 +27,31 @@ def payload(event: str, created_ms: int, data: bytes) -> bytes:
 
 
 def what(notification: Notification) -> Document:
-    """What was posted: `data` as the very bytes that came, or the content of a message."""
-    if notification.event.startswith("message.") and notification.body.startswith(b"["):
-        return {"content": orjson.loads(notification.body)[0]}
-    return {"data": payload_data(notification)}
+    """What was posted: `data` as the very bytes that came, or the content of a message; of a post to a topic both."""
+    body = notification.body
+    if body.startswith(b'{"type":'):
+        return {"data": payload_data(notification, body)}
+    if body.startswith(b"["):
+        made = read_post(body)
+        return {"data": payload_data(notification, made.payload), "contents": made.contents}
+    if len(channels_of(body)) > 1:
+        return {"contents": orjson.Fragment(body)}
+    [content] = orjson.loads(body).values()
+    return {"content": content}
 
 
 def whom(target: Target, tenant: Tenant) -> Document:
     """Who a delivery is for."""
+    if target.name in {GROUP, NOBODY} and target.to:
+        return {target.name: target.to}
     if target.to:
         return {"channel": target.name, "to": target.to}
     return {"callback": tenant.short(target.name)}
 
 
-def payload_data(notification: Notification) -> orjson.Fragment:
-    """The bytes of `data` again."""
-    return orjson.Fragment(notification.body[len(_opening(notification.event, notification.created_ms)) : -1])
+def payload_data(notification: Notification, body: bytes) -> orjson.Fragment:
+    """The bytes of `data` again, from what callbacks get."""
+    return orjson.Fragment(body[len(_opening(notification.event, notification.created_ms)) : -1])
 
 
 def _opening(event: str, created_ms: int) -> bytes:
@@ -80,6 +91,10 @@ def summary(stored: Stored, tenant: Tenant) -> Document:
         document["expiresAt"] = instant(notification.expires_ms)
     if notification.test:
         document["test"] = True
+    if notification.part_of:
+        document["partOf"] = notification.part_of
+    if notification.dedup:
+        document["dedupKey"] = notification.dedup
     document["deliveries"] = [_delivery(delivery, tenant) for delivery in stored.deliveries]
     return document
 
@@ -88,15 +103,32 @@ def _delivery(delivery: Delivery, tenant: Tenant) -> Document:
     document: Document = {
         "id": delivery.id,
         **whom(delivery.target, tenant),
-        "status": CALLER_STATUS[delivery.state],
+        "status": delivery.status,
         "attempts": delivery.attempts,
         "changedAt": instant(delivery.changed_ms),
     }
+    if delivery.recipients:
+        document["recipients"] = counts(delivery.recipients)
     if delivery.reason:
         document["reason"] = delivery.reason
     if delivery.due_ms:
         document["nextAttemptAt"] = instant(delivery.due_ms)
     return document
+
+
+def counts(recipients: Recipients) -> Document:
+    """How many of a group's recipients are where."""
+    return {
+        "total": recipients.total,
+        "pending": recipients.pending,
+        "delivered": recipients.delivered,
+        "refused": recipients.refused + recipients.dead,
+    }
+
+
+def recipient(part: str, delivery: Delivery, tenant: Tenant) -> Document:
+    """One of a group's recipients; `notification` is the part that it is in."""
+    return {"notification": part} | _delivery(delivery, tenant)
 
 
 def timeline_entry(entry: Document, notification: Notification, tenant: Tenant) -> Document:

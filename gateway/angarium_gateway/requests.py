@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from angarium.contents import CONTENTS, write_contents
+from angarium.contents import CONTENTS, Content, write_by_channel
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import Priority, Status
 from angarium.patterns import LONGEST, NAME, validate_event
@@ -18,7 +18,7 @@ from angarium.resources.callback import SOME_EVENTS, Pattern
 from angarium.resources.endpoints import HEADER_RULES, HeaderValue, Url
 from angarium.resources.meta import ObjectName
 from angarium.resources.rules import Distinct
-from angarium_gateway.addresses import normalize
+from angarium_gateway.addresses import normalize, normalize_name
 from angarium_gateway.bodies import pointer, split
 from angarium_gateway.clock import now_ms, parse_instant
 from angarium_gateway.problems import INVALID, Problem, invalid
@@ -50,18 +50,19 @@ Instant = Annotated[int, BeforeValidator(_instant), WithJsonSchema({"type": "str
 EventName = Annotated[
     str, AfterValidator(validate_event), WithJsonSchema({"type": "string", "pattern": NAME, "maxLength": LONGEST})
 ]
+_RECIPIENT = [
+    {"type": "string"},
+    *[
+        {"type": "object", "properties": {kind: {"type": "string"}}, "required": [kind], "additionalProperties": False}
+        for kind in ("user", "group")
+    ],
+]
+_SEVERAL = {"type": "array", "items": {"anyOf": _RECIPIENT}, "minItems": 1, "maxItems": MOST_RECIPIENTS}
 Recipients = Annotated[
-    list[str],
+    list[Any],
     Field(min_length=1, max_length=MOST_RECIPIENTS),
-    BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_RECIPIENTS},
-            ]
-        }
-    ),
+    BeforeValidator(lambda given: [given] if isinstance(given, str | dict) else given),
+    WithJsonSchema({"anyOf": [*_RECIPIENT, _SEVERAL]}),
 ]
 Channel = Literal["email", "sms", "whatsapp", "push", "slack", "telegram", "apprise"]
 DeliveryId = Annotated[str, AfterValidator(_delivery), Field(max_length=64)]
@@ -90,11 +91,48 @@ class NotificationRequest(Request):
 class MessageRequest(Request):
     """A message for recipients, who are reached by a channel that the product has a provider for."""
 
-    channel: Channel = Field(description="By which way.")
+    channel: Channel | None = Field(default=None, description="By which way; with `content`.")
     to: Recipients = Field(
-        description=f"An address of that channel, or up to {MOST_RECIPIENTS:,}. Who is named twice gets it once."
+        description=f"Up to {MOST_RECIPIENTS:,} addresses of that channel, users (by id, key, phone or email) and"
+        " groups (by name). Who is named twice gets it once."
     )
-    content: dict[str, Any] = Field(description="What they get; its shape depends on the channel.")
+    content: dict[str, Any] | None = Field(
+        default=None, description="What they get; its shape depends on the channel. Either this or `contents`."
+    )
+    contents: Annotated[dict[Channel, dict[str, Any]], Field(min_length=1)] | None = Field(
+        default=None,
+        description="What users and members of groups get, by channel: each is reached by the first that they prefer,"
+        " have an address for, and the product a provider.",
+    )
+    dedup_key: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None,
+        description="Of all messages with the same key a recipient gets one in 24 hours; others are refused"
+        " (`duplicate`).",
+    )
+    priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
+    deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
+        default=None, description="Not before this time; at most 90 days ahead. What is past means now."
+    )
+    expires_at: Instant | None = Field(
+        default=None, description="What has not been sent by then is refused (`expired`). Later than deliverAt."
+    )
+
+
+class Recipient(NamedTuple):
+    """Who is to hear: `channel` is empty for a user and a group, `pointer` says where in the body it is named."""
+
+    kind: Literal["address", "user", "group"]
+    value: str
+    pointer: str
+    channel: str = ""
+
+
+class TopicRequest(Request):
+    """What is posted to a topic."""
+
+    metadata: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="The topic's variables by name; nothing but those that it declares."
+    )
     priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
     deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
         default=None, description="Not before this time; at most 90 days ahead. What is past means now."
@@ -105,15 +143,16 @@ class MessageRequest(Request):
 
 
 class Asked(NamedTuple):
-    """What is wanted; times in ms, 0 where none was asked for. `recipients` and `content` are of a message only."""
+    """What is wanted; times in ms, 0 where none was asked for. `to` and `channels` are of a message only."""
 
     event: str
     priority: Priority
     due_ms: int
     data: bytes
     expires_ms: int = 0
-    channel: str = ""
-    recipients: tuple[str, ...] = ()
+    to: tuple[Recipient, ...] = ()
+    channels: tuple[str, ...] = ()
+    dedup: str = ""
 
 
 def read_notification(raw: bytes) -> Asked:
@@ -121,6 +160,7 @@ def read_notification(raw: bytes) -> Asked:
     return read_usual(raw) or read_any(raw)
 
 
+_MESSAGE = {"channel", "contents", "to"}  # without data, it is no event
 _WHITE = b" \t\r\n"
 _BLANKS = rb"[ \t\r\n]*"
 _PRIORITY = _BLANKS.join([rb'"priority"', rb":", rb'"(?P<priority>high|normal|low)"'])
@@ -152,15 +192,16 @@ def read_usual(raw: bytes) -> Asked | None:
 def read_any(raw: bytes) -> Asked:
     """Any body."""
     members, data = split(raw)
-    if "channel" in members and data is None:
-        return _message(read_members(MessageRequest, members), alone=isinstance(members.get("to"), str))
+    if data is None and not _MESSAGE.isdisjoint(members):
+        return _message(read_members(MessageRequest, members), alone=isinstance(members.get("to"), str | dict))
     if data is not None:
         members["data"] = None
     asked = read_members(NotificationRequest, members)
-    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null", _expiry(asked))
+    return Asked(asked.event, asked.priority, asked.deliver_at or 0, data or b"null", expiry(asked))
 
 
-def _expiry(asked: NotificationRequest | MessageRequest) -> int:
+def expiry(asked: NotificationRequest | MessageRequest | TopicRequest) -> int:
+    """When it expires; raises a Problem where that is before it could be sent."""
     if asked.expires_at is None:
         return 0
     if asked.expires_at <= max(now_ms(), asked.deliver_at or 0):
@@ -169,18 +210,51 @@ def _expiry(asked: NotificationRequest | MessageRequest) -> int:
 
 
 def _message(asked: MessageRequest, *, alone: bool) -> Asked:
-    recipients, errors = {}, []
-    for number, text in enumerate(asked.to):
+    contents = _contents(asked)
+    recipients, errors = [], []
+    for number, given in enumerate(asked.to):
+        place = pointer("to") if alone else pointer("to", number)
         try:
-            recipients[normalize(asked.channel, text)] = True
+            recipients.append(_recipient(asked.channel or "", given, place))
         except ValueError as error:
-            place = ("to",) if alone else ("to", number)
-            errors.append({"pointer": pointer(*place), "detail": str(error)})
+            errors.append({"pointer": place, "detail": str(error)})
     if errors:
         raise Problem(INVALID, errors=errors[:MOST_ERRORS])
-    body = write_contents([read_members(CONTENTS[asked.channel], asked.content, "content")])
-    event = f"message.{asked.channel}"
-    return Asked(event, asked.priority, asked.deliver_at or 0, body, _expiry(asked), asked.channel, tuple(recipients))
+    channels = tuple(contents)
+    event = f"message.{channels[0]}" if len(channels) == 1 else "message"
+    body = write_by_channel(contents)
+    return Asked(
+        event, asked.priority, asked.deliver_at or 0, body, expiry(asked), tuple(recipients), channels,
+        asked.dedup_key or "",
+    )  # fmt: skip
+
+
+def _contents(asked: MessageRequest) -> dict[str, Content]:
+    """What is to be said, by channel."""
+    if asked.contents is not None:
+        if asked.channel is not None or asked.content is not None:
+            raise invalid("/contents", "can't go with channel and content, which are for one channel alone")
+        return {
+            channel: read_members(CONTENTS[channel], content, "contents", channel)
+            for channel, content in asked.contents.items()
+        }
+    if asked.channel is None or asked.content is None:
+        raise invalid("/content" if asked.channel else "/channel", "is required, unless contents are given")
+    return {asked.channel: read_members(CONTENTS[asked.channel], asked.content, "content")}
+
+
+def _recipient(channel: str, given: Any, place: str) -> Recipient:
+    match given:
+        case str() if not channel:
+            raise ValueError("an address needs channel and content; contents are for users and groups")
+        case str():
+            return Recipient("address", normalize(channel, given), place, channel)
+        case {"user": str(name)} if len(given) == 1:
+            return Recipient("user", name, place)
+        case {"group": str(name)} if len(given) == 1:
+            return Recipient("group", normalize_name(name), place)
+        case _:
+            raise ValueError('must be an address, {"user": "…"} or {"group": "…"}')
 
 
 Events = Annotated[tuple[Pattern, ...], Field(max_length=32), SOME_EVENTS, Distinct()]
@@ -258,6 +332,18 @@ class ListQuery(Request):
     until: Instant | None = Field(default=None, description="Only those accepted before this time.")
 
 
+class RecipientsQuery(Request):
+    """A page of a group's recipients, and what narrows it."""
+
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most; a page may have fewer, or none.")
+    cursor: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None, description="`cursor` of the page before."
+    )
+    status: Literal[Status.PENDING, Status.DELIVERED, Status.REFUSED] | None = Field(
+        default=None, description="Only those with this status."
+    )
+
+
 class CallbacksQuery(Request):
     """A page of callbacks, by name."""
 
@@ -295,7 +381,7 @@ def read_query(model: type[R], query: Mapping[str, str]) -> R:
 
 
 def _place(error: ErrorDetails) -> tuple[str | int, ...]:
-    return tuple(part for part in error["loc"] if not str(part).startswith("function-"))
+    return tuple(part for part in error["loc"] if not str(part).startswith(("function-", "[key]")))
 
 
 def _words(error: ErrorDetails) -> str:

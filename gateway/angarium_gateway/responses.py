@@ -5,7 +5,7 @@ Answers are built as plain dicts (`render`), because that is what costs least; t
 
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from pydantic.alias_generators import to_camel
 
 from angarium.notifications import Priority, Status
@@ -50,6 +50,8 @@ class AcceptedDelivery(Response):
     )
     channel: str | None = Field(default=None, description="Of a recipient, instead of callback.")
     to: str | None = Field(default=None, description="The recipient's address.")
+    group: str | None = Field(default=None, description="Name of a group, instead of callback; its members come later.")
+    user: str | None = Field(default=None, description="Id of a user who can't be reached, instead of callback.")
     status: DeliveryStatus
 
 
@@ -64,9 +66,26 @@ class AcceptedNotification(Response):
     deliveries: list[AcceptedDelivery]
 
 
+class RecipientCounts(Response):
+    """How many of a group's recipients are where."""
+
+    total: int = Field(description="More may come while the group's delivery is `pending`.")
+    pending: int
+    delivered: int
+    refused: int
+
+
+class Posted(RootModel[dict[str, str | list[str]]]):
+    """The id of each integration's delivery by its name; a list where it names several recipients."""
+
+
 class DeliveryView(AcceptedDelivery):
     """A delivery as it stands."""
 
+    status: Status = Field(
+        description="`partial` and `unmatched` only of a group: some were refused; it had no members."
+    )  # type: ignore[assignment]  # a group has more
+    recipients: RecipientCounts | None = Field(default=None, description="Of a group.")
     attempts: int = Field(description="How many were begun.")
     reason: str | None = Field(default=None, description="Why the last attempt failed, as a stable word.")
     changed_at: AwareDatetime
@@ -83,6 +102,10 @@ class NotificationSummary(Response):
     created_at: AwareDatetime
     deliver_at: AwareDatetime | None = None
     expires_at: AwareDatetime | None = None
+    dedup_key: str | None = None
+    part_of: str | None = Field(
+        default=None, description="The notification for a group that this one has some recipients of."
+    )
     test: bool | None = Field(default=None, description="True for a test-send.")
     deliveries: list[DeliveryView]
 
@@ -92,6 +115,24 @@ class NotificationView(NotificationSummary):
 
     data: Any = Field(default=None, description="As it was sent.")
     content: dict[str, Any] | None = Field(default=None, description="Of a message for recipients, instead of data.")
+    contents: dict[str, Any] | list[dict[str, Any]] | None = Field(
+        default=None,
+        description="The same by channel, where there are several. Of a post to a topic: what the recipients of its"
+        " integrations get, in their order.",
+    )
+
+
+class RecipientView(DeliveryView):
+    """One of a group's recipients."""
+
+    notification: str = Field(description="Where its timeline is: the part of the notification that it is in.")
+
+
+class RecipientPage(Response):
+    """In the order of the groups and their members."""
+
+    recipients: list[RecipientView]
+    cursor: str | None = Field(description="For the next page, with the same status; null at the end.")
 
 
 class NotificationPage(Response):
@@ -127,6 +168,8 @@ class TimelineEntry(Response):
     callback: str | None = None
     channel: str | None = None
     to: str | None = None
+    group: str | None = None
+    user: str | None = None
     number: int | None = Field(default=None, description="Of the attempt, from 1.")
     outcome: str | None = Field(
         default=None, description="Of the attempt: `delivered`, `sent`, `retry`, `refused` or `dead`."
@@ -151,6 +194,8 @@ class RetriedDelivery(Response):
     callback: str | None = None
     channel: str | None = None
     to: str | None = None
+    group: str | None = None
+    user: str | None = None
     result: Literal["redriven", "hastened", "in_flight", "delivered", "unknown"] = Field(
         description="`redriven`: it starts anew; `hastened`: it was scheduled and is due now; `in_flight`: it is being"
         " attempted; `delivered`: it had arrived."
@@ -162,6 +207,7 @@ class Retried(Response):
 
     id: str
     deliveries: list[RetriedDelivery]
+    recipients: int | None = Field(default=None, description="How many of groups' recipients are tried again.")
 
 
 class RateLimitView(Response):

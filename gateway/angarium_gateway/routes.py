@@ -20,6 +20,7 @@ from angarium_gateway.handlers import (
     reading,
     retrying,
     testing,
+    topics,
     users,
 )
 from angarium_gateway.problems import Kind
@@ -149,6 +150,17 @@ ENDPOINTS = (
         refusals=(problems.NOT_FOUND,),
     ),
     Endpoint(
+        "GET",
+        "/v1/notifications/{id}/recipients",
+        reading.recipients,
+        "Read whom of the groups a notification is for, and what became of it for each",
+        responses.RecipientPage,
+        "Notifications",
+        query=requests.RecipientsQuery,
+        path_parameter="Id of the notification.",
+        refusals=(problems.NOT_FOUND, problems.INVALID_CURSOR, problems.INVALID),
+    ),
+    Endpoint(
         "POST",
         "/v1/notifications/{id}/retry",
         retrying.retry,
@@ -160,6 +172,41 @@ ENDPOINTS = (
         body=requests.RetryRequest,
         path_parameter="Id of the notification.",
         refusals=(*BODY, problems.NOT_FOUND, problems.NOT_RETRYABLE, problems.FULL),
+    ),
+    Endpoint(
+        "POST",
+        "/v1/notifications/{channel}/{topic}",
+        topics.post,
+        "Post to a topic: each of its integrations is sent what its template makes of the variables",
+        responses.Posted,
+        "Notifications",
+        permission=accept.SEND,
+        body=requests.TopicRequest,
+        body_required=True,
+        path_parameter="First part of the Topic's spec.path.\nSecond part of it.",
+        request_headers={
+            "Idempotency-Key": "1 to 255 characters. The same key with the same body is answered as the first time,"
+            " for 24 hours; refusals are not remembered.",
+            topics.HEADER: "The topic's hash, where the Topic asks for one.",
+        },
+        answer_headers={
+            "Location": "The notification that holds all of these deliveries.",
+            "Idempotency-Replay": "`true` where this is the answer to an earlier request with this key.",
+        },
+        refusals=(
+            *BODY,
+            problems.INVALID_KEY,
+            problems.TOPIC_HASH,
+            problems.TOPIC_OWN,
+            problems.TOPIC_SUSPENDED,
+            problems.NOT_FOUND,
+            problems.IN_PROGRESS,
+            problems.SPENT,
+            problems.MISMATCH,
+            problems.BACKLOG,
+            problems.FULL,
+            problems.UNCONFIRMED,
+        ),
     ),
     Endpoint(
         "GET",

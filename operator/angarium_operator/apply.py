@@ -1,6 +1,7 @@
 """Carrying out a plan: the record, the Secret, the status, the Events; in that order, and no further than it goes.
 
-A callback's new Secret comes before its record: nothing may be signed until its name is seen to be free.
+A callback's new Secret comes before its record: nothing may be signed until its name is seen to be free; nor may a
+topic ask for a hash that nobody can read.
 """
 
 import base64
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from angarium.queue.census import Census
-from angarium.records import CallbackRecord
+from angarium.records import CallbackRecord, TopicRecord
 from angarium.resources import API_VERSION
 from angarium_operator.api import Api, ApiRefused
 from angarium_operator.feed import Feed
@@ -60,8 +61,8 @@ class Applier:
             await self._recheck(SecretName(key.namespace, plan.recheck))
         if plan.withdraw:
             await self._withdraw(key)
-        signs = isinstance(plan.record, CallbackRecord)
-        if plan.secret is not None and signs and not plan.secret.exists:
+        first = isinstance(plan.record, CallbackRecord | TopicRecord)
+        if plan.secret is not None and first and not plan.secret.exists:
             await self._write_secret(plan.secret)  # first see that the name is free: nothing may be signed otherwise
             plan = _without_secret(plan)
         if plan.record is not None:

@@ -21,6 +21,7 @@ from angarium.resources import (
     ProviderStatus,
     Report,
     Resource,
+    TopicStatus,
 )
 from angarium_operator.kinds import NAMESPACE, SECRET, Kind
 from angarium_operator.planning import Broken, Key, ManagedSecret, Snapshot
@@ -34,6 +35,7 @@ STATUSES: dict[str, type[Report]] = {
     "organization": OrganizationStatus,
     "callback": CallbackStatus,
     "provider": ProviderStatus,
+    "topic": TopicStatus,
 }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from angarium.resources import GROUP, VERSION, Callback, Organization, Product, Provider, Resource
+from angarium.resources import GROUP, VERSION, Callback, Organization, Product, Provider, Resource, Topic
 from angarium_operator.planning.actions import ANGARIUM, MANAGED_BY
 
 
@@ -45,12 +45,13 @@ PRODUCT = Kind("product", GROUP, VERSION, "products", Product)
 ORGANIZATION = Kind("organization", GROUP, VERSION, "organizations", Organization)
 CALLBACK = Kind("callback", GROUP, VERSION, "callbacks", Callback)
 PROVIDER = Kind("provider", GROUP, VERSION, "providers", Provider)
+TOPIC = Kind("topic", GROUP, VERSION, "topics", Topic)
 SECRET = Kind("secret", "", "v1", "secrets", selector=f"{MANAGED_BY}={ANGARIUM}")
 NAMESPACE = Kind("namespace", "", "v1", "namespaces", namespaced=False)
-RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER)}
+RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, TOPIC)}
 
 
 def watched_kinds(*, everywhere: bool) -> tuple[Kind, ...]:
     """What is watched; namespaces only by an operator that serves them all."""
-    kinds = (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, SECRET)
+    kinds = (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, TOPIC, SECRET)
     return (NAMESPACE, *kinds) if everywhere else kinds

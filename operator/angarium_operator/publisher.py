@@ -11,11 +11,19 @@ from pydantic import ValidationError
 
 from angarium.config import ConfigStore, RecordsLost
 from angarium.errors import StorageFull, StorageUnavailable
-from angarium.records import RECORD, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord, Record
+from angarium.records import (
+    RECORD,
+    CallbackRecord,
+    OrganizationRecord,
+    ProductRecord,
+    ProviderRecord,
+    Record,
+    TopicRecord,
+)
 from angarium.telemetry.metrics import CONFIG_REVISION
 from angarium_operator.planning import Key, Plan, Published, Snapshot, plan
 
-KNOWN = (ProductRecord, OrganizationRecord, CallbackRecord, ProviderRecord)
+KNOWN = (ProductRecord, OrganizationRecord, CallbackRecord, ProviderRecord, TopicRecord)
 log = logging.getLogger(__name__)
 
 

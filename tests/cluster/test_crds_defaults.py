@@ -51,6 +51,13 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
             {name: MINIMAL["Provider"][name] for name in ("productRef", "secretRef")}
             | {"priority": 0, "suspend": False, "twilio": {"from": "+15017122661", "statusCallbacks": True}},
         ),
+        (
+            "Topic",
+            MINIMAL["Topic"] | {"variables": {"note": {"default": "none"}}, "topicHash": {}},
+            MINIMAL["Topic"]
+            | {"variables": {"note": {"default": "none", "type": "string", "required": True}}}
+            | {"topicHash": {"required": True}, "suspend": False},
+        ),
     ],
 )
 async def test_defaults(

@@ -16,6 +16,7 @@ STATUS: dict[str, Object] = {
     "Organization": {"organizationID": "org_01", "binding": {"name": "x-angarium"}},
     "Callback": {"callbackID": "cbk_01", "health": "CircuitOpen", "backlog": 4210, "url": "https://example.com/hooks"},
     "Provider": {"providerID": "prv_01", "type": "twilio", "channels": ["sms", "whatsapp"]},
+    "Topic": {"topicID": "tpc_01", "rendered": 2},
 }
 SPEC = MINIMAL | {"Product": {"displayName": "Web shop"}}
 
@@ -62,6 +63,10 @@ async def create(api: Api, kind: str, namespace: str, name: str = "x", **status:
                 "Age": None,
             },
         ),
+        (
+            "Topic",
+            {"Name": "x", "Ready": "True", "Path": "orders/paid", "Product": "shop", "Examples": 2, "Age": None},
+        ),
     ],
 )
 async def test_columns(crds_installed: None, api: Api, namespace: str, kind: str, columns: dict[str, Any]) -> None:
@@ -90,9 +95,9 @@ async def test_get_angarium_shows_all_kinds(crds_installed: None, api: Api, name
     for kind in MINIMAL:
         await create(api, kind, namespace)
     shown = kubectl("get", "angarium", "-n", namespace)
-    for kind in ("product", "organization", "callback", "provider"):
+    for kind in ("product", "organization", "callback", "provider", "topic"):
         assert f"{kind}.angarium.dev/x " in shown
-    for short in ("aprod", "aorg", "acb", "prov"):
+    for short in ("aprod", "aorg", "acb", "prov", "atop"):
         assert kubectl("get", short, "-n", namespace, "-o", "name").endswith("/x\n")
 
 
@@ -113,6 +118,8 @@ async def test_get_angarium_shows_all_kinds(crds_installed: None, api: Api, name
             "Replicated: replicas of it have confirmed it too, which takes longer; 503 where too few do in time.",
         ),
         ("provider.spec.smtp.caBundleKey", "Default: those that the whole world trusts."),
+        ("topic.spec.variables", "What may be posted, by name; nothing else is taken."),
+        ("topic.spec.integrations.template.html", "Of an e-mail; variables are escaped."),
         ("organization.spec.weight", "Its share beside the product's other tenants when there is more than fits."),
     ],
 )
@@ -131,6 +138,7 @@ def test_explain(crds_installed: None, kubectl: Kubectl, path: str, text: str) -
         ("Callback", "status.health=CircuitOpen", ["x"]),
         ("Provider", "spec.productRef.name=shop", ["x"]),
         ("Provider", "status.type=twilio", ["x"]),
+        ("Topic", "spec.path=orders/paid", ["x"]),
     ],
 )
 async def test_field_selectors(

@@ -87,6 +87,11 @@ async def test_long_name_is_refused(crds_installed: None, api: Api) -> None:
             'spec.apprise.schemas[1]: Duplicate value: "a"',
         ),
         ("Provider", {"retry": {"nonRetryableStatuses": [404]}}, 'unknown field "spec.retry.nonRetryableStatuses"'),
+        ("Topic", {"path": None}, "spec.path: Required value"),
+        ("Topic", {"integrations": None}, "spec.integrations: Required value"),
+        ("Topic", {"variables": {"x": {"type": "date", "required": False}}}, 'supported values: "string", "integer"'),
+        ("Topic", {"variables": {f"x{n}": {"required": False} for n in range(33)}}, "must have at most 32"),
+        ("Topic", {"examples": [{"metadata": {}}]}, "spec.examples[0].name: Required value"),
         ("Callback", {"colour": "red"}, 'strict decoding error: unknown field "spec.colour"'),
     ],
     ids=lambda value: json.dumps(value)[:60] if isinstance(value, dict) else None,
@@ -123,9 +128,21 @@ async def test_bounds_are_kept(crds_installed: None, api: Api, kind: str, change
             "spec.productRef",
             "a provider can't move to another product; create a new one",
         ),
+        (
+            "Topic",
+            {},
+            {"productRef": {"name": "other"}},
+            "spec.productRef",
+            "a topic can't move to another product; create a new one",
+        ),
         *(
             (kind, {field: {"secretName": "chosen"}}, {field: value}, f"spec.{field}.secretName", SECRET_STAYS)
-            for kind, field in (("Product", "credentials"), ("Organization", "credentials"), ("Callback", "signing"))
+            for kind, field in (
+                ("Product", "credentials"),
+                ("Organization", "credentials"),
+                ("Callback", "signing"),
+                ("Topic", "topicHash"),
+            )
             for value in ({"secretName": "other"}, {"secretName": None}, None)
         ),
     ],
@@ -160,6 +177,8 @@ async def test_what_stays_can_not_be_changed(
         ("Provider", {"smtp": None, "slack": {"apiUrl": "http://slack.test:8080/api"}, "suspend": True}),
         ("Provider", {"smtp": None, "telegram": {}}),
         ("Provider", {"smtp": None, "apprise": {"schemas": ["discord", "mailto"]}}),
+        ("Topic", {"path": "a/b", "suspend": True, "topicHash": {"secretName": "chosen-late"}}),
+        ("Topic", {"variables": {"n": {}}, "examples": [{"name": "x", "metadata": {"n": "x", "deep": [{"a": 1}]}}]}),
     ],
 )
 async def test_what_may_change_can_be_changed(

@@ -14,6 +14,11 @@ MINIMAL: dict[str, Spec] = {
         "secretRef": {"name": "mail"},
         "smtp": {"host": "smtp.example.com", "from": "Shop <no-reply@example.com>"},
     },
+    "Topic": {
+        "productRef": {"name": "shop"},
+        "path": "orders/paid",
+        "integrations": [{"name": "warehouse", "callbackRef": {"name": "warehouse"}}],
+    },
 }
 
 
@@ -66,6 +71,13 @@ SERVICE_SID = "must be the SID of a Messaging Service: MG and 32 hexadecimal dig
 PROJECT = "must be the id of a Google Cloud project, like shop-42"
 SECRET_KEY = "must be a key of a Secret: letters, digits, -, _ and ."
 SCHEMA = "must be a schema of Apprise that may be used here, like discord; docs/apprise.md lists them"
+TOPIC_PATH = "must be channel/topic: two names of letters, digits, - and _, 63 characters each at most"
+TOPIC_RESERVED = "must not begin with angarium/, message/ or notification/, nor end with /retry or /timeline"
+ONE_REF = "exactly one of providerRef, callbackRef must be set"
+NEEDS_TEMPLATE = "to and template must be set with providerRef"
+NAME_ALONE = "only name goes with callbackRef: a callback gets the variables themselves"
+NEEDS_EXAMPLE = "at least one example is needed, since a variable is required"
+VARIABLE = "names are letters, digits and _, not a digit first, 64 characters at most"
 VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
 
 
@@ -83,6 +95,12 @@ def _service(**change: Any) -> Spec:
 
 def _smtp(**change: Any) -> Spec:
     return {"smtp": {"host": "smtp.example.com", "from": "no-reply@example.com"} | change}
+
+
+def _integration(**change: Any) -> Spec:
+    """Of a topic; by a provider unless said otherwise."""
+    mail = {"name": "mail", "providerRef": {"name": "mail"}, "to": ["a@b.example"], "template": {"subject": "x"}}
+    return {"integrations": [{key: value for key, value in (mail | change).items() if value is not None}]}
 
 
 def _block(name: str, **content: Any) -> Spec:
@@ -346,4 +364,43 @@ REFUSALS = (
         "spec.rateLimit.period",
         _duration("100ms", "24h"),
     ),
+    *(
+        Refusal("Topic", {"path": path}, "spec.path", TOPIC_PATH)
+        for path in ("", "orders", "orders/", "/paid", "a/b/c", "a.b/c", "-a/b", "a/b\n", f"{'a' * 64}/b", "ä/b")
+    ),
+    *(
+        Refusal("Topic", {"path": path}, "spec.path", TOPIC_RESERVED)
+        for path in ("message/email", "notification/delivered", "angarium/test", "orders/retry", "orders/timeline")
+    ),
+    Refusal("Topic", {"integrations": []}, "spec.integrations", "at least one integration is needed"),
+    Refusal(
+        "Topic",
+        {"integrations": [{"name": "a", "callbackRef": {"name": "x"}}, {"name": "a", "callbackRef": {"name": "y"}}]},
+        "spec.integrations",
+        "each needs a name of its own",
+    ),
+    Refusal("Topic", _integration(providerRef=None, to=None, template=None), "spec.integrations[0]", ONE_REF),
+    *(
+        Refusal("Topic", _integration(**{field: None}), "spec.integrations[0]", NEEDS_TEMPLATE)
+        for field in ("to", "template")
+    ),
+    Refusal("Topic", _integration(to=[]), "spec.integrations[0]", NEEDS_TEMPLATE),
+    *(
+        Refusal(
+            "Topic",
+            _integration(providerRef=None, callbackRef={"name": "x"}, **{"to": None, "template": None} | change),
+            "spec.integrations[0]",
+            NAME_ALONE,
+        )
+        for change in ({"to": ["x"]}, {"template": {"text": "x"}}, {"channel": "email"}, {"maxSegments": 1})
+    ),
+    Refusal("Topic", _integration(name="Mail"), "spec.integrations[0].name", LABEL),
+    Refusal("Topic", _integration(providerRef={"name": "Mail"}), "spec.integrations[0].providerRef.name", NAME),
+    *(
+        Refusal("Topic", {"variables": {name: {"required": False}}}, "spec.variables", VARIABLE)
+        for name in ("4x", "a-b", "a b", "", "ä", "x" * 65)
+    ),
+    Refusal("Topic", {"variables": {"name": {}}}, "spec.examples", NEEDS_EXAMPLE),
+    Refusal("Topic", {"variables": {"name": {}}, "examples": []}, "spec.examples", NEEDS_EXAMPLE),
+    Refusal("Topic", {"topicHash": {"secretName": "A"}}, "spec.topicHash.secretName", NAME),
 )

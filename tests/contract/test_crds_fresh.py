@@ -29,7 +29,7 @@ def test_stale_file_is_named(spoil: str, tmp_path: Path, capsys: pytest.CaptureF
         case "missing":
             file.unlink()
         case _:
-            file = file.with_name("topics.angarium.dev.yaml")
+            file = file.with_name("pigeons.angarium.dev.yaml")
             file.touch()
     assert main(["--check", *folders]) == 1
     assert capsys.readouterr().err == f"{file} is stale: run `make crds`\n"

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import trustme
-from tests.deliverer import gotify_server, slack_server, telegram_server, twilio_server
+from tests.deliverer import fcm_server, gotify_server, slack_server, telegram_server, twilio_server
 from tests.deliverer.conftest import LOCAL, server_tls
+from tests.deliverer.fcm_server import Firebase
 from tests.deliverer.gotify_server import Gotify
 from tests.deliverer.mail_server import Mailbox, mail_server
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, Script, reply
@@ -20,7 +21,7 @@ from tests.deliverer.telegram_server import Bot
 from tests.deliverer.twilio_server import Twilio
 from tests.deliverer.webhooks import CREATED, ID, SIGNER, callback, event
 
-from angarium.contents import Apprise, Content, Email, Slack, Telegram, Text
+from angarium.contents import Apprise, Content, Email, Push, Slack, Telegram, Text
 from angarium.notifications import Outcome, Result
 from angarium.records import ProviderRecord
 from angarium_deliverer.channels import Account, Message, Way
@@ -252,7 +253,7 @@ def chat(
         async with it:
             there = Counterpart(
                 place(it.url.removesuffix("/hooks")), lambda: [text for _, text in getattr(script, "got", [])],
-                it.came, it.gone,
+                getattr(script, "asked", it.came), it.gone,
             )  # fmt: skip
             if not gone:
                 yield there
@@ -420,6 +421,69 @@ def texts(channel: str, to: str) -> Row:
     )  # fmt: skip
 
 
+# -- push
+
+
+def firebase(*, wrong: bool = False, **more: Any) -> Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]:
+    """Firebase in a mood."""
+    ends = {name: more.pop(name) for name in ("false", "gone") if name in more}
+    make = more.pop("make", lambda: Firebase(**more))
+
+    def place(origin: str) -> dict[str, Any]:
+        account = fcm_server.service_account(origin, "guessed" if wrong else "shop")
+        return {"apiUrl": origin, "credentials": {"service-account.json": account}}
+
+    return chat(make, place, **ends)
+
+
+@asynccontextmanager
+async def private_firebase(_: trustme.CA) -> AsyncIterator[Counterpart]:
+    """At an address that the guard keeps closed."""
+    place = {"credentials": {"service-account.json": fcm_server.service_account("http://10.0.0.7")}}
+    yield Counterpart(place, list, asyncio.Event(), asyncio.Event())
+
+
+PUSH = Row(
+    sending("fcm", fcm_server.DEVICE, lambda text: Push(body=text), {}),
+    in_each_mood(firebase)
+    | {
+        "is private": Mood(private_firebase, Result.RETRYABLE, "address_refused"),
+        "throttles": Mood(
+            firebase(
+                answer=fcm_server.failed(429, "RESOURCE_EXHAUSTED", "slow down", "QUOTA_EXCEEDED", retry_after="17")
+            ),
+            Result.RETRYABLE, "fcm_quota_exceeded", retry_after=17.0,
+        ),
+        "throttles without a time": Mood(
+            firebase(answer=fcm_server.failed(429, "RESOURCE_EXHAUSTED", "slow down", "QUOTA_EXCEEDED")),
+            Result.RETRYABLE, "fcm_quota_exceeded", retry_after=60.0,
+        ),
+        "is overloaded": Mood(
+            firebase(answer=fcm_server.failed(503, "UNAVAILABLE", "later", "UNAVAILABLE", retry_after="3")),
+            Result.RETRYABLE, "fcm_unavailable", retry_after=3.0,
+        ),
+        "lacks the certificate for Apple": Mood(
+            firebase(
+                answer=fcm_server.failed(401, "UNAUTHENTICATED", "Auth error from APNS", "THIRD_PARTY_AUTH_ERROR")
+            ),
+            Result.RETRYABLE, "fcm_third_party_auth_error",
+        ),
+        "refuses": Mood(
+            firebase(answer=fcm_server.failed(403, "PERMISSION_DENIED", "SenderId mismatch", "SENDER_ID_MISMATCH")),
+            Result.PERMANENT, "fcm_sender_id_mismatch",
+        ),
+        "knows the device no more": Mood(
+            firebase(answer=fcm_server.failed(404, "NOT_FOUND", "Requested entity was not found.", "UNREGISTERED")),
+            Result.PERMANENT, "fcm_unregistered", gone=True,
+        ),
+        "knows no such project": Mood(
+            firebase(answer=fcm_server.failed(404, "NOT_FOUND", "Requested entity was not found.")),
+            Result.RETRYABLE, "fcm_not_found",
+        ),
+    },
+    longest=3900,
+)  # fmt: skip
+
 CHANNELS = {
     "webhook": WEBHOOKS,
     "smtp": E_MAIL,
@@ -429,6 +493,7 @@ CHANNELS = {
     "apprise": APPRISE,
     "sms": texts("sms", twilio_server.JANE),
     "whatsapp": texts("whatsapp", twilio_server.JANE),
+    "push": PUSH,
 }
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import orjson
 import pytest
+from tests.deliverer.fcm_server import DEVICE, Firebase, service_account
 from tests.deliverer.mail_server import Mailbox, mail_server
+from tests.deliverer.receivers import Receiver
 from tests.deliverer.world import SEAL_KEY, SOON, World, deliverer, settings, world
 
-from angarium.contents import Email, write_contents
+from angarium.contents import Content, Email, Push, write_contents
 from angarium.identifiers import route_id
 from angarium.notifications import DeliveryState, Notification, Priority, Stored, Target
+from angarium.people import People, Reference, Registry
 from angarium.queue import Census, Intake, Ledger
 from angarium.records import OrganizationRecord, ProductRecord, ProviderRecord
 from angarium.sealing import Sealer
@@ -21,6 +24,7 @@ from angarium.settings import RedisSettings
 ROUTE = route_id("prd_shop", "email")
 SHOP = ProductRecord(namespace="shop", name="shop", id="prd_shop")
 ACME = OrganizationRecord(namespace="shop", name="acme", id="org_acme", product_id="prd_shop", product="shop/shop")
+MAIL = Email(subject="Order", text="On its way.")
 NONE = Sealer([SEAL_KEY]).seal(b"{}")
 
 
@@ -34,13 +38,15 @@ def provider(name: str, port: int, **more: Any) -> ProviderRecord:
     )  # fmt: skip
 
 
-async def send(shop: World, *to: str, tenant: str = "prd_shop", **more: Any) -> Notification:
+async def send(
+    shop: World, *to: str, tenant: str = "prd_shop", channel: str = "email", content: Content = MAIL, **more: Any
+) -> Notification:
     """Accept a message, as the gateway does."""
     intake, now = Intake(shop.queue), time.time_ns() // 1_000_000
-    targets = tuple(Target(route_id(tenant, "email"), "email", address) for address in to)
+    targets = tuple(Target(route_id(tenant, channel), channel, address) for address in to)
     notification = Notification(
-        intake.new_id(tenant, None, now), tenant, "shop/shop", "message.email",
-        write_contents([Email(subject="Order", text="On its way.")]), Priority.NORMAL, now, targets, **more,
+        intake.new_id(tenant, None, now), tenant, "shop/shop", f"message.{channel}",
+        write_contents([content]), Priority.NORMAL, now, targets, **more,
     )  # fmt: skip
     await intake.enqueue(notification)
     return notification
@@ -193,3 +199,26 @@ async def test_a_suspended_provider_holds_what_waits_for_it_until_it_goes_on(sho
             await shop.declare(provider("main", mailbox.port))
             stored = await shop.settled(notification)
     assert [(each.state, each.attempts) for each in stored.deliveries] == [(DeliveryState.DELIVERED, 1)]
+
+
+async def test_a_device_that_is_gone_is_forgotten(shop: World) -> None:
+    firebase = Firebase(gone=(DEVICE,))
+    async with Receiver(firebase) as it:
+        origin = it.url.removesuffix("/hooks")
+        sealed = Sealer([SEAL_KEY]).seal(orjson.dumps({"service-account.json": service_account(origin)}))
+        push = ProviderRecord(
+            namespace="shop", name="push", id="prv_push", product_id="prd_shop", type="fcm", channels=("push",),
+            settings={"apiUrl": origin}, sealed_credentials=sealed,
+        )  # fmt: skip
+        registry, people = Registry(shop.queue.link), People(shop.queue.link)
+        await registry.save("prd_shop", [{"key": "jane", "devices": [{"token": DEVICE, "platform": "ios"}]}])
+        await shop.declare(push)
+        async with deliverer(settings(shop.redis)):
+            notification = await send(shop, DEVICE, channel="push", content=Push(body="On its way."))
+            stored = await shop.settled(notification)
+        assert [(each.state, each.reason) for each in stored.deliveries] == [
+            (DeliveryState.REFUSED, "fcm_unregistered")
+        ]
+        jane = await people.user("prd_shop", Reference("key", "jane"))
+    assert jane is not None
+    assert jane.devices == ()

@@ -33,25 +33,35 @@ def texts(known: RouteLimits) -> dict[str, str]:
 
 
 def test_each_tenant_has_a_route_for_each_channel() -> None:
-    routes = {route_id(tenant, channel) for tenant in ("prd_shop", "org_acme") for channel in ("sms", "whatsapp")}
+    routes = {
+        route_id(tenant, channel, name)
+        for tenant in ("prd_shop", "org_acme")
+        for channel in ("sms", "whatsapp")
+        for name in ("", "shop/main")  # by whom it goes, or by this one alone
+    }
     for order in ((SHOP, ACME, provider("main", 7)), (provider("main", 7), ACME, SHOP)):
         assert texts(limits(*order)) == dict.fromkeys(routes, "7")
 
 
 def test_the_first_that_is_not_suspended_says_the_limit() -> None:
     first, second = provider("main", 7, priority=5), provider("backup", 3)
-    assert set(texts(limits(SHOP, first, second)).values()) == {"7"}
     halted = first.model_copy(update={"suspended": True})
-    assert set(texts(limits(SHOP, halted, second)).values()) == {"3"}
-    assert set(texts(limits(SHOP, halted)).values()) == {"0 0 0"}
+    route, by_first = route_id("prd_shop", "sms"), route_id("prd_shop", "sms", "shop/main")
+    assert [texts(limits(SHOP, first, second))[each] for each in (route, by_first)] == ["7", "7"]
+    assert [texts(limits(SHOP, halted, second))[each] for each in (route, by_first)] == ["3", "0 0 0"]
+    assert texts(limits(SHOP, halted))[route] == "0 0 0"
 
 
 def test_what_changes_is_told_and_nothing_else() -> None:
     main, backup = provider("main", 7, priority=5), provider("backup", 3)
     known = limits(SHOP, main, backup)
-    assert list(known.hear(backup, backup.model_copy(update={"max_in_flight": 4}), 2)) == []
-    told = list(known.hear(main, None, 3))
-    assert told == [Limit(route_id("prd_shop", channel), "prd_shop", 3, "4") for channel in ("sms", "whatsapp")]
+    changed = backup.model_copy(update={"max_in_flight": 4})
+    assert {limit.name for limit in known.hear(backup, changed, 2)} == {
+        route_id("prd_shop", channel, "shop/backup") for channel in ("sms", "whatsapp")
+    }
+    told = {limit.name: limit for limit in known.hear(main, None, 3)}
+    assert told[route_id("prd_shop", "sms")] == Limit(route_id("prd_shop", "sms"), "prd_shop", 3, "4")
+    assert told[route_id("prd_shop", "sms", "shop/main")].text == ""
     assert next(known.hear(None, ACME, 4)) == Limit(route_id("org_acme", "sms"), "org_acme", 4, "4")
     assert {limit.text for limit in known.hear(ACME, None, 5)} == {""}
     assert route_id("org_acme", "sms") not in texts(known)

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from tests.gateway.running import Gateway, Start
 
 from angarium.queue import Ledger, Queue
+from angarium.records import IntegrationRecord, TopicRecord
 from angarium.settings import RedisSettings
 
 
@@ -107,6 +108,20 @@ async def test_503_while_redis_is_away_and_202_when_it_is_back(cut_off: Gateway,
             await asyncio.sleep(0.02)
         while await ready(cut_off) != 200:
             await asyncio.sleep(0.02)
+
+
+async def test_posts_to_topics_are_told_in_their_own_way(cut_off: Gateway, gateway: Gateway, proxy: Proxy) -> None:
+    one = IntegrationRecord(name="warehouse", callback="shop/warehouse", callback_id="cbk_warehouse")
+    made = TopicRecord(
+        namespace="shop", name="paid", id="tpc_paid", product_id="prd_shop", path="orders/paid", integrations=(one,)
+    )
+    revisions = await gateway.store.publish([made])
+    await cut_off.applied(max(revisions.values()))
+    proxy.stop()
+    answer = await cut_off.ask("POST", "/v1/notifications/orders/paid", json={})
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.json["message"] == answer.json["detail"]
+    assert answer.json["message"].startswith("storage is unavailable")
 
 
 async def test_after_a_while_callers_are_refused_without_waiting(

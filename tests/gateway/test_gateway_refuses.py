@@ -185,7 +185,7 @@ async def test_a_retired_key_stops_when_its_time_is_up(gateway: Gateway) -> None
     assert (await gateway.ask("GET", "/v1/me")).status == 401
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/notifications/", "/v1/nothing", "/%00", "/v1/notifications/a/b"])
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/notifications/", "/v1/nothing", "/%00", "/v1/notifications/a/b/c"])
 async def test_paths_that_lead_nowhere(gateway: Gateway, path: str) -> None:
     answer = await gateway.ask("GET", path)
     assert answer.status == 404

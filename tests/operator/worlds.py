@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from angarium.resources import Callback, Organization, Product, Provider, Resource
+from angarium.resources import Callback, Organization, Product, Provider, Resource, Topic
 from angarium.sealing import Sealer, generate_seal_key
 from angarium_operator.planning import (
     DataPlane,
@@ -55,6 +55,13 @@ def provider(name: str = "mail", spec: Manifest | None = None, **meta: Any) -> P
     smtp = {"host": "smtp.example.com", "from": "Shop <no-reply@example.com>"}
     given: Manifest = {"productRef": {"name": "shop"}, "secretRef": {"name": "mail"}, "smtp": smtp}
     return Provider.model_validate({"metadata": metadata(name, **meta), "spec": given | (spec or {})})
+
+
+def topic(name: str = "paid", spec: Manifest | None = None, **meta: Any) -> Topic:
+    """A Topic of the shop, that its callback "warehouse" hears of."""
+    integrations = [{"name": "warehouse", "callbackRef": {"name": "warehouse"}}]
+    given: Manifest = {"productRef": {"name": "shop"}, "path": "orders/paid", "integrations": integrations}
+    return Topic.model_validate({"metadata": metadata(name, **meta), "spec": given | (spec or {})})
 
 
 class World:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from angarium.edits import API, MADE_BY
-from angarium.resources import Callback, Organization, Provider, Report
+from angarium.resources import Callback, Organization, Provider, Report, Topic
 from angarium_cli.dev.manifests import MODELS, Manifest, Object, Problem, Reading
 from angarium_cli.dev.state import write_private
 from angarium_cli.errors import Exit, Failure
@@ -24,6 +24,8 @@ from angarium_operator.planning import Key
 UIDS = uuid.UUID("5e8f0c1e-6b0a-4f57-9d53-2b7f2f6d3a41")  # any constant will do, as long as it stays
 CANT_MOVE = "{} can't move to another product; create a new one"
 SECRET_STAYS = "can't change once set, since workloads mount that Secret; create a new object"  # noqa: S105 - words
+
+PARENTS: dict[type[Object], str] = {Callback: "signing", Topic: "topicHash"}  # of secretName in the spec
 
 
 @dataclass(slots=True)
@@ -156,7 +158,10 @@ def _moved(before: Object, after: Object) -> Iterator[tuple[str, str]]:
     if isinstance(before, Provider) and isinstance(after, Provider):  # noqa: SIM102 - as above
         if before.spec.product_ref != after.spec.product_ref:
             yield "spec.productRef", CANT_MOVE.format("a provider")
-    parent = "signing" if isinstance(before, Callback) else "credentials"
+    if isinstance(before, Topic) and isinstance(after, Topic):  # noqa: SIM102 - as above
+        if before.spec.product_ref != after.spec.product_ref:
+            yield "spec.productRef", CANT_MOVE.format("a topic")
+    parent = PARENTS.get(type(before), "credentials")
     chosen = _secret_name(before)
     if chosen is not None and chosen != _secret_name(after):
         yield f"spec.{parent}.secretName", SECRET_STAYS
@@ -166,6 +171,8 @@ def _secret_name(resource: Object) -> str | None:
     """The name that was chosen for a Secret of ours."""
     if isinstance(resource, Provider):
         return None
+    if isinstance(resource, Topic):
+        return resource.spec.topic_hash.secret_name if resource.spec.topic_hash else None
     if isinstance(resource, Callback):
         return resource.spec.signing.secret_name
     return resource.spec.credentials.secret_name

@@ -14,13 +14,13 @@ from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.queue import Census, Queue
 from angarium.records import RECORD, Record
-from angarium.resources import Callback, Provider
+from angarium.resources import Callback
 from angarium_cli.dev.localize import localized
 from angarium_cli.dev.manifests import Reading
 from angarium_cli.dev.objects import Changes, Objects
 from angarium_cli.dev.secrets import Found, SecretFiles
 from angarium_operator.planning import Announcement, DataPlane, Finding, Key, Plan, Policy, Published, Snapshot, plan
-from angarium_operator.planning.snapshot import SecretName, secret_name
+from angarium_operator.planning.snapshot import SecretName, own_secret
 from angarium_operator.probing import Prober
 
 INTERVAL = 1.0  # s between looks at the data plane
@@ -109,9 +109,8 @@ class Reconciler:
         for name, secret in found.managed.items():
             if secret != self.snapshot.secrets.get(name):
                 self._due |= self.snapshot.put_secret(secret)
-        resources = [each for each in self.snapshot.objects.values() if not isinstance(each, Provider)]
-        wanted = {secret_name(resource) for resource in resources}
-        folders = {name for name in wanted if name.name in found.foreign}
+        wanted = {own_secret(resource) for resource in self.snapshot.objects.values()}
+        folders = {name for name in wanted if name and name.name in found.foreign}
         if declared is not None:
             self._declared_secrets = declared
         foreign = (folders | self._declared_secrets.keys()) - self.snapshot.secrets.keys()

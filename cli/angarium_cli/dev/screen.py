@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from angarium.resources import Callback, Condition, Provider
+from angarium.resources import Callback, Condition, Provider, Topic
 from angarium_cli.dev.manifests import Object, Problem
 from angarium_operator.planning import Announcement, Key
 
@@ -48,6 +48,10 @@ def object_line(name: str, resource: Object, secrets: Path | None) -> str:
         suspended = "   suspended" if resource.spec.suspend else ""
         carries = f"{', '.join(resource.status.channels)} by {resource.spec.type}"
         return f"{INDENT}{name}   Ready   {carries}{suspended}{authenticated(resource)}"
+    if isinstance(resource, Topic):
+        suspended = "   suspended" if resource.spec.suspend else ""
+        asked = f"   hash  {secrets / 'topic-hash'}" if secrets else ""
+        return f"{INDENT}{name}   Ready   {resource.spec.path}{suspended}{asked}"
     return f"{INDENT}{name}   Ready" + (f"   key  {secrets / 'api-key'}" if secrets else "")
 
 

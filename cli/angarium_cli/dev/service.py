@@ -15,7 +15,7 @@ from angarium.edits.store import BLOCK_MS
 from angarium.link import Link
 from angarium.loops import forever
 from angarium.queue import Queue
-from angarium.resources import Callback, Product, Provider
+from angarium.resources import Callback, Product
 from angarium.sealing import Sealer
 from angarium.settings import RedisSettings
 from angarium_cli.dev import screen, valkey
@@ -31,7 +31,7 @@ from angarium_deliverer.service import run as run_deliverer
 from angarium_gateway.service import run as run_gateway
 from angarium_operator.editor import Editor
 from angarium_operator.planning import Key, Policy
-from angarium_operator.planning.snapshot import secret_name
+from angarium_operator.planning.snapshot import own_secret, secret_name
 
 WAITING_SECONDS = BLOCK_MS / 1000 + 5.0
 SETTLED_SECONDS = 15.0  # until all objects are Ready, or it is known why not
@@ -163,7 +163,8 @@ class Dev:
             resource = self.objects.by_key[key]
             if self._passing(key) and not all_of_it:
                 continue
-            folder = None if isinstance(resource, Provider) else self.secrets.folder(*secret_name(resource))
+            secret = own_secret(resource)
+            folder = self.secrets.folder(*secret) if secret else None
             line = screen.object_line(names[key].ljust(width), resource, folder)
             known = (resource.metadata.generation, line)
             if self._told.get(key) != known:
@@ -194,7 +195,7 @@ async def serve(options: Options, over: asyncio.Event) -> None:
         await over.wait()
 
 
-ORDER = ("product", "organization", "callback", "provider")
+ORDER = ("product", "organization", "callback", "provider", "topic")
 
 
 def _storage(options: Options, state: StateFolder) -> AbstractAsyncContextManager[valkey.Storage]:

@@ -21,6 +21,7 @@ Calls of many tasks share round trips, as all that goes through a `Link` does.
 from angarium.people.groups import Group, GroupExists, GroupPage, Groups, TooManyGroups
 from angarium.people.limits import Limits
 from angarium.people.people import NoSuchGroup, People
+from angarium.people.reaching import targets_of
 from angarium.people.registry import Erased, Registry, Saved, TooManyDevices
 from angarium.people.user import CHANNELS, PLATFORMS, Device, Page, Reference, User
 
@@ -43,4 +44,5 @@ __all__ = [
     "TooManyDevices",
     "TooManyGroups",
     "User",
+    "targets_of",
 ]

@@ -52,6 +52,11 @@ class People(Store):
         follows = cursors.write(bound, f"{int(its_number)} {rest[-2].decode()}") if more else None
         return Page(users, follows, int(its_number))
 
+    @staticmethod
+    def after(tenant: str, group: str, number: int, user: str) -> str:
+        """A cursor that goes on after a user of a page, where not all of it was used; `number` is the page's."""
+        return cursors.write(cursors.bind(tenant, "members", group), f"{number} {user}")
+
     async def groups_of(self, tenant: str, user: str) -> list[str]:
         """Names of the groups that a user is in, sorted."""
         return sorted([name.decode() for name in await self._run(MEMBERSHIPS, tenant, user)])

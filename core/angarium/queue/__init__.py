@@ -11,12 +11,15 @@ A *ticket* stands for a delivery wherever it waits: `<notification> <index> <ten
 from angarium.cursors import InvalidCursor
 from angarium.queue.census import Backlog, CallbackHealth, Census
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
+from angarium.queue.duplicates import Duplicates
+from angarium.queue.expander import Expander, Progress
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
 from angarium.queue.ledger import Filters, Ledger, Page
 from angarium.queue.pacing import Pacing, pace
 from angarium.queue.queue import Queue
 from angarium.queue.reports import Heard, Report, Reports, Told
+from angarium.queue.roster import Roster, RosterPage
 from angarium.queue.upkeep import Limit, Promotion, Upkeep
 
 __all__ = [
@@ -26,7 +29,9 @@ __all__ = [
     "CallbackHealth",
     "Census",
     "Consumer",
+    "Duplicates",
     "Entry",
+    "Expander",
     "Filters",
     "Heard",
     "Idempotency",
@@ -38,11 +43,14 @@ __all__ = [
     "Limit",
     "Pacing",
     "Page",
+    "Progress",
     "Promotion",
     "Queue",
     "Release",
     "Report",
     "Reports",
+    "Roster",
+    "RosterPage",
     "Settlement",
     "Started",
     "Taken",

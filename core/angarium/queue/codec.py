@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from angarium.identifiers import delivery_id
-from angarium.notifications import Delivery, DeliveryState, Notification, Priority, Target
+from angarium.notifications import Delivery, DeliveryState, Notification, Priority, Recipients, Target
 
 
 @dataclass(slots=True)  # not frozen: angarium.notifications says why
@@ -29,8 +29,11 @@ def parse_ticket(text: bytes) -> Ticket:
     return Ticket(plain, notification, int(index), tenant, callback, lane)
 
 
-def write_doc(notification: Notification) -> bytes:
-    """All of a notification but its id and body; short names, since each notification carries them."""
+def write_doc(notification: Notification, last: str = "") -> bytes:
+    """All of a notification but its id and body; short names, since each notification carries them.
+
+    `last`: the member that is to stand at the end, for a script that adds to it.
+    """
     doc: dict[str, Any] = {
         "t": notification.tenant,
         "p": notification.product,
@@ -51,7 +54,18 @@ def write_doc(notification: Notification) -> bytes:
         doc["x"] = True
     if notification.expires_ms:
         doc["z"] = notification.expires_ms
+    if notification.dedup:
+        doc["u"] = notification.dedup
+    if notification.part_of:
+        doc["o"] = notification.part_of
+    if last:
+        doc[last] = doc.pop(last)
     return orjson.dumps(doc)
+
+
+def write_target(target: Target) -> bytes:
+    """One of a notification for recipients, as its doc has it."""
+    return orjson.dumps([target.id, target.name, target.to, target.content])
 
 
 def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
@@ -72,10 +86,14 @@ def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
         test=read.get("x", False),
         expires_ms=read.get("z", 0),
         config_revision=read["v"],
+        dedup=read.get("u", ""),
+        part_of=read.get("o", ""),
     )
 
 
-def read_delivery(notification: Notification, index: int, state: bytes) -> Delivery:
+def read_delivery(
+    notification: Notification, index: int, state: bytes, recipients: Recipients | None = None
+) -> Delivery:
     """A delivery from its field: `<state> <attempts> <due ms> <changed ms> <recoveries> <fence> <started> <reason>`."""
     name, attempts, due, changed, recoveries, _fence, started, reason = state.decode("ascii").split(" ", 7)
     waiting = name == DeliveryState.WAITING
@@ -89,6 +107,7 @@ def read_delivery(notification: Notification, index: int, state: bytes) -> Deliv
         reason="" if reason == "-" else reason,
         recoveries=int(recoveries),
         started=started == "1",
+        recipients=recipients,
     )
 
 

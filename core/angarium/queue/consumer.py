@@ -190,8 +190,9 @@ class Consumer:
     async def _readable(self, begun: list[tuple[Entry, list[Any]]]) -> list[Started]:
         """Those that this pod can read; the others are given back for a pod that can."""
         readable: list[Started] = []
+        heads: dict[str, Notification] = {}  # doc and body come with the first of each
         for entry, row in begun:
-            started = _started(entry, row)
+            started = _started(entry, row, heads)
             if started:
                 readable.append(started)
             else:
@@ -260,11 +261,12 @@ def _entry(keys: ShardKeys, row: list[Any]) -> Entry:
     return Entry(keys, row[0], row[1].decode("ascii"), parse_ticket(row[2]))
 
 
-def _started(entry: Entry, row: list[Any]) -> Started | None:
+def _started(entry: Entry, row: list[Any], heads: dict[str, Notification]) -> Started | None:
     """None for one that can't be read (a newer gateway's?): it must not hold up those it was read with."""
     number, recoveries, fence, doubtful, doc, body, reference = row
+    id_ = entry.ticket.notification
     try:
-        notification: Notification = read_doc(entry.ticket.notification, doc, body)
+        notification = heads[id_] = read_doc(id_, doc, body) if doc else heads[id_]
         target = notification.targets[entry.ticket.index]
     except (ValueError, KeyError, TypeError, IndexError):
         log.exception("a notification can't be read; it waits", extra={"notification": entry.ticket.notification})

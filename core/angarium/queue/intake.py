@@ -81,6 +81,15 @@ class Intake:
             said = accepted.id
         return await self._kept(link, said, notification, backlog_quota)
 
+    async def known(self, tenant: str, idempotency: Idempotency) -> str | None:
+        """The id of what was accepted with this key before, where the same was asked."""
+        for keys in self._queue.homes(tenant, idempotency.key.encode()):
+            value: bytes | None = await self._queue.link.call("GET", _key(keys, tenant, idempotency))
+            if value is not None:
+                id_, _, fingerprint = value.decode("ascii").partition(" ")
+                return id_.removeprefix(AGREED) if fingerprint == idempotency.fingerprint else None
+        return None
+
     def _homes(self, notification: Notification, idempotency: Idempotency | None) -> list[ShardKeys]:
         if idempotency is None or len(self._queue.counts) == 1:
             return []
@@ -92,7 +101,7 @@ class Intake:
         """The id of the key's notification, the same in all its homes: who comes first says it, the others take it."""
         said = AGREED + notification.id
         for keys in homes:
-            name, value = _key(keys, notification, idempotency), f"{said} {idempotency.fingerprint}"
+            name, value = _key(keys, notification.tenant, idempotency), f"{said} {idempotency.fingerprint}"
             known = await link.call("SET", name, value, "NX", "GET", "EX", IDEMPOTENCY_S)
             said, fingerprint = (known.decode("ascii") if known else value).split(" ")
             if fingerprint != idempotency.fingerprint:
@@ -113,7 +122,7 @@ class Intake:
     ) -> Accepted:
         keys = self._queue.keys_of(notification.id)
         stored_at = keys.notification(notification.id)
-        key = _key(keys, notification, idempotency) if idempotency else ""
+        key = _key(keys, notification.tenant, idempotency) if idempotency else ""
         answer, *rest = await ENQUEUE.run(
             link,
             [stored_at, key or stored_at],
@@ -146,5 +155,5 @@ class Intake:
         return [answer.decode("ascii") for answer in answers]
 
 
-def _key(keys: ShardKeys, notification: Notification, idempotency: Idempotency) -> str:
-    return keys.idempotency(notification.tenant, hashlib.sha256(idempotency.key.encode()).hexdigest()[:40])
+def _key(keys: ShardKeys, tenant: str, idempotency: Idempotency) -> str:
+    return keys.idempotency(tenant, hashlib.sha256(idempotency.key.encode()).hexdigest()[:40])

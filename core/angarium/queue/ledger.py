@@ -2,8 +2,8 @@
 
 import asyncio
 import heapq
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -12,7 +12,7 @@ from angarium import cursors
 from angarium.cursors import InvalidCursor
 from angarium.identifiers import id_bound
 from angarium.keys import ShardKeys
-from angarium.notifications import Notification, Status, Stored
+from angarium.notifications import Notification, Recipients, Status, Stored, is_group
 from angarium.queue.codec import pairs, read_delivery, read_doc
 from angarium.queue.queue import Queue, script
 
@@ -74,8 +74,14 @@ class Ledger:
         fields = pairs(flat)
         if b"doc" not in fields:
             return None
-        head = read_doc(notification, fields[b"doc"], fields[b"body"])
-        return Stored(head, tuple(read_delivery(head, i, fields[b"%d" % i]) for i in range(len(head.targets))))
+        body = fields.get(b"body")
+        head = read_doc(notification, fields[b"doc"], b"" if body is None else body)
+        if body is None and head.part_of:
+            body = await self._queue.link.call("HGET", keys.notification(head.part_of), "body")
+            head = replace(head, body=body or b"")
+        counts = _counts(head, fields)
+        states = [fields[b"%d" % index] for index in range(len(head.targets))]
+        return _stored(head, states, counts)
 
     async def timeline(self, notification: str) -> list[dict[str, Any]]:
         """Its entries, oldest first: what the deliverer wrote, with `at_ms`, and `next_ms` (0: none)."""
@@ -93,7 +99,7 @@ class Ledger:
         examined = 0
         while True:
             ids = await self._ids(tenant, filters, before, min(limit * 2, 200))
-            for stored in await self._summaries(ids):
+            for stored in await self.summaries(ids):
                 before = stored.notification.id
                 if filters.admits(stored):
                     found.append(stored)
@@ -126,7 +132,8 @@ class Ledger:
         failed = filters.status in {Status.REFUSED, Status.PARTIAL}
         return keys.failed(tenant) if failed else keys.index(tenant)
 
-    async def _summaries(self, ids: Iterable[str]) -> list[Stored]:
+    async def summaries(self, ids: Iterable[str]) -> list[Stored]:
+        """Those that there are, in this order, without their bodies."""
         wanted = list(ids)
         by_shard: dict[ShardKeys, list[str]] = {}
         for id_ in wanted:
@@ -137,14 +144,40 @@ class Ledger:
                 for keys, own in by_shard.items()
             ]
         )
-        found = {
-            id_: _stored(read_doc(id_, row[0]), row[1:])
+        rows = {
+            id_: row
             for own, reply in zip(by_shard.values(), replies, strict=True)
             for id_, row in zip(own, reply, strict=True)
             if row
         }
-        return [found[id_] for id_ in wanted if id_ in found]
+        found = [(read_doc(id_, rows[id_][0]), rows[id_][1:]) for id_ in wanted if id_ in rows]
+        return list(await asyncio.gather(*[self._counted(head, states) for head, states in found]))
+
+    async def _counted(self, head: Notification, states: list[bytes]) -> Stored:
+        names = [name for index in _groups(head) for name in _names(index)]
+        if not names:
+            return _stored(head, states, {})
+        key = self._queue.keys_of(head.id).notification(head.id)
+        values = await self._queue.link.call("HMGET", key, *names)
+        fields = {name.encode(): value for name, value in zip(names, values, strict=True) if value is not None}
+        return _stored(head, states, _counts(head, fields))
 
 
-def _stored(head: Notification, states: list[bytes]) -> Stored:
-    return Stored(head, tuple(read_delivery(head, index, state) for index, state in enumerate(states)))
+def _stored(head: Notification, states: list[bytes], recipients: dict[int, Recipients]) -> Stored:
+    return Stored(
+        head, tuple(read_delivery(head, index, state, recipients.get(index)) for index, state in enumerate(states))
+    )
+
+
+def _groups(head: Notification) -> list[int]:
+    return [index for index, target in enumerate(head.targets) if is_group(target)]
+
+
+def _names(index: int) -> list[str]:
+    return [f"g{index}:{name}" for name in ("all", "delivered", "refused", "dead")]
+
+
+def _counts(head: Notification, fields: Mapping[bytes, bytes]) -> dict[int, Recipients]:
+    return {
+        index: Recipients(*[int(fields.get(name.encode(), 0)) for name in _names(index)]) for index in _groups(head)
+    }

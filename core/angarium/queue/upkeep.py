@@ -75,6 +75,7 @@ class Upkeep:
             keys.timeline(notification),
             keys.index(tenant),
             keys.failed(tenant),
+            keys.failing_parts(notification),
         ]
         return int(await EXPIRE.run(self._queue.link, names, [member, notification]))
 

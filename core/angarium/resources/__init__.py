@@ -28,8 +28,9 @@ from angarium.resources.problems import Problem, problems
 from angarium.resources.product import Product, ProductApi, ProductSpec, ProductStatus
 from angarium.resources.provider import Provider, ProviderSpec, ProviderStatus
 from angarium.resources.selectors import AllowedNamespaces, LabelSelector, Requirement
+from angarium.resources.topic import Topic, TopicSpec, TopicStatus
 
-KINDS = (Product, Organization, Callback, Provider)
+KINDS = (Product, Organization, Callback, Provider, Topic)
 
 __all__ = [
     "API_VERSION",
@@ -82,6 +83,9 @@ __all__ = [
     "Smtp",
     "Status",
     "Telegram",
+    "Topic",
+    "TopicSpec",
+    "TopicStatus",
     "Twilio",
     "problems",
 ]

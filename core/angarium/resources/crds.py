@@ -16,6 +16,7 @@ from angarium.resources.organization import Organization
 from angarium.resources.product import Product
 from angarium.resources.provider import Provider
 from angarium.resources.schema import structural_schema
+from angarium.resources.topic import Topic
 
 HEADER = "# Made from core/angarium/resources by `make crds`; change it there.\n"
 
@@ -123,6 +124,20 @@ KINDS = (
             *WHY,
         ),
         selectable=(".spec.productRef.name", ".status.type"),
+    ),
+    Kind(
+        Topic,
+        "topics",
+        "atop",
+        (
+            READY,
+            Column("Path", ".spec.path"),
+            Column("Product", ".spec.productRef.name"),
+            Column("Examples", ".status.rendered", "integer", description="How many were rendered."),
+            AGE,
+            *WHY,
+        ),
+        selectable=(".spec.productRef.name", ".spec.path"),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from angarium_deliverer.channels import Account, Make, Sender, Way
 from angarium_deliverer.channels.apprise import Apprise
+from angarium_deliverer.channels.fcm import Fcm
 from angarium_deliverer.channels.slack import Slack
 from angarium_deliverer.channels.smtp import Smtp
 from angarium_deliverer.channels.telegram import Telegram
@@ -15,6 +16,7 @@ def _twilio(account: Account, way: Way) -> Sender:
 
 SENDERS: dict[str, Make] = {
     "apprise": Apprise,
+    "fcm": Fcm,
     "slack": Slack,
     "smtp": Smtp,
     "telegram": Telegram,

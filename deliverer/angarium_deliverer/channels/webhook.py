@@ -17,6 +17,7 @@ from angarium import __version__
 from angarium.notifications import Attempt, Outcome, Result
 from angarium.records import CallbackRecord
 from angarium.signing import Signer
+from angarium.topics import payload_of
 from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason, header_lines
 
 USER_AGENT = "Angarium/" + ".".join(__version__.split(".")[:2])
@@ -38,6 +39,8 @@ class Webhook:
     async def deliver(self, attempt: Attempt, callback: CallbackRecord, signer: Signer) -> Outcome:
         """One POST of the notification's very bytes, signed at this moment with every live key."""
         body, now = attempt.notification.body, int(self._clock())
+        if body.startswith(b"["):  # posted to a topic: others get something else of it
+            body = payload_of(body)
         changing = (
             ("webhook-id", attempt.delivery),
             ("webhook-timestamp", str(now)),

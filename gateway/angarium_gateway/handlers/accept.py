@@ -7,11 +7,11 @@ from aiohttp import web
 from prometheus_client import Counter
 
 from angarium import tokens
-from angarium.identifiers import route_id
 from angarium.notifications import Notification, Target
 from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.telemetry import metrics
 from angarium_gateway import render
+from angarium_gateway.addressing import addressed
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
 from angarium_gateway.auth import Permission
@@ -19,7 +19,7 @@ from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller, Tenant
 from angarium_gateway.idempotency import idempotency
-from angarium_gateway.problems import BACKLOG, MISMATCH, NO_PROVIDER, SPENT, Problem
+from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
 from angarium_gateway.requests import Asked, read_notification
 
 SEND = Permission(tokens.SEND, "send notifications")
@@ -36,7 +36,14 @@ async def accept(request: web.Request, caller: Caller) -> Answer:
 async def accept_body(app: web.Application, caller: Caller, headers: Mapping[str, str], body: bytes) -> Answer:
     """The same of a request that has been read."""
     once, tenant, intake = idempotency(headers.get("Idempotency-Key"), body), caller.tenant, app[INTAKE]
-    notification = _compose(app, intake, caller, body, once)
+    asked = read_notification(body)
+    try:
+        targets = await addressed(app, tenant, asked) if asked.to else _subscribed(app, tenant, asked)
+    except Problem:  # who was named may have been erased since the first time
+        if once and (known := await intake.known(tenant.id, once)):
+            return await _replayed(app, caller, known)
+        raise
+    notification = _compose(app, intake, caller, asked, targets, once)
     if once:
         app[IN_PROGRESS].begin(tenant.id, once.key)
     try:
@@ -56,35 +63,34 @@ async def accept_body(app: web.Application, caller: Caller, headers: Mapping[str
 
 
 def _compose(
-    app: web.Application, intake: Intake, caller: Caller, body: bytes, once: Idempotency | None
+    app: web.Application,
+    intake: Intake,
+    caller: Caller,
+    asked: Asked,
+    targets: tuple[Target, ...],
+    once: Idempotency | None,
 ) -> Notification:
-    asked = read_notification(body)
     tenant, now = caller.tenant, now_ms()
     return Notification(
         id=intake.new_id(tenant.id, once, now),
         tenant=tenant.id,
         product=tenant.product,
         event=asked.event,
-        body=asked.data if asked.channel else render.payload(asked.event, now, asked.data),
+        body=asked.data if asked.to else render.payload(asked.event, now, asked.data),
         priority=asked.priority,
         created_ms=now,
-        targets=_recipients(app, tenant, asked)
-        if asked.channel
-        else app[DIRECTORY].subscriptions(tenant.id).route(asked.event),
+        targets=targets,
         due_ms=asked.due_ms if asked.due_ms > now else 0,
         retention_s=tenant.retention_s,
         by=caller.label,
         expires_ms=asked.expires_ms,
         config_revision=app[TAIL].revision,
+        dedup=asked.dedup,
     )
 
 
-def _recipients(app: web.Application, tenant: Tenant, asked: Asked) -> tuple[Target, ...]:
-    if asked.channel not in app[DIRECTORY].channels(tenant):
-        detail = f"product {tenant.product} has no provider that carries {asked.channel}: apply one (kind Provider)"
-        raise Problem(NO_PROVIDER, detail)
-    route = route_id(tenant.id, asked.channel)
-    return tuple(Target(route, asked.channel, to) for to in asked.recipients)
+def _subscribed(app: web.Application, tenant: Tenant, asked: Asked) -> tuple[Target, ...]:
+    return app[DIRECTORY].subscriptions(tenant.id).route(asked.event)
 
 
 async def _replayed(app: web.Application, caller: Caller, known: str) -> Answer:

@@ -1,20 +1,18 @@
 """/v1/groups: names for lists of users."""
 
-import unicodedata
-
 from aiohttp import web
 
 from angarium.cursors import InvalidCursor
 from angarium.people import GroupExists, NoSuchGroup, TooManyGroups
 from angarium_gateway import people_render, render
+from angarium_gateway.addresses import normalize_name
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import GROUPS
 from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.lists import Joined, read_list, taken
-from angarium_gateway.handlers.users import invalid_cursor
 from angarium_gateway.imports import one_more
 from angarium_gateway.people_requests import GroupRequest, PageQuery
-from angarium_gateway.problems import GROUP_EXISTS, LIMIT, NOT_FOUND, Problem
+from angarium_gateway.problems import GROUP_EXISTS, LIMIT, NOT_FOUND, Problem, invalid_cursor
 from angarium_gateway.requests import read_members, read_query
 
 NO_GROUP = "there is no such group"
@@ -22,7 +20,7 @@ NO_GROUP = "there is no such group"
 
 def named_group(request: web.Request) -> str:
     """What the path says, composed as names are kept."""
-    return unicodedata.normalize("NFC", request.match_info["name"])
+    return normalize_name(request.match_info["name"])
 
 
 async def create(request: web.Request, caller: Caller) -> web.StreamResponse:

@@ -10,10 +10,10 @@ from angarium_gateway.appkeys import GROUPS, PEOPLE
 from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.groups import NO_GROUP, named_group
 from angarium_gateway.handlers.lists import Joined, read_list, taken
-from angarium_gateway.handlers.users import invalid_cursor, own_user
+from angarium_gateway.handlers.users import own_user
 from angarium_gateway.imports import one_more
 from angarium_gateway.people_requests import PageQuery, UsersRequest
-from angarium_gateway.problems import NOT_FOUND, Problem
+from angarium_gateway.problems import NOT_FOUND, Problem, invalid_cursor
 from angarium_gateway.requests import read_members, read_query
 
 

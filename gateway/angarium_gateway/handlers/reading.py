@@ -7,12 +7,12 @@ from angarium.notifications import Stored
 from angarium.queue import Filters, InvalidCursor
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, LEDGER
+from angarium_gateway.appkeys import DIRECTORY, LEDGER, ROSTER
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import instant
 from angarium_gateway.directory import Caller
-from angarium_gateway.problems import INVALID, INVALID_CURSOR, NOT_FOUND, Problem
-from angarium_gateway.requests import ListQuery, read_query
+from angarium_gateway.problems import INVALID, NOT_FOUND, Problem, invalid_cursor
+from angarium_gateway.requests import ListQuery, RecipientsQuery, read_query
 
 
 async def own_notification(request: web.Request, caller: Caller) -> Stored:
@@ -33,6 +33,18 @@ async def one(request: web.Request, caller: Caller) -> Answer:
     return render.json_response(document | render.what(stored.notification))
 
 
+async def recipients(request: web.Request, caller: Caller) -> Answer:
+    """GET /v1/notifications/{id}/recipients"""
+    query = read_query(RecipientsQuery, request.query)
+    notification = (await own_notification(request, caller)).notification
+    try:
+        page = await request.app[ROSTER].page(notification, query.status, query.limit, query.cursor)
+    except InvalidCursor as error:
+        raise invalid_cursor(error) from error
+    items = [render.recipient(part, delivery, caller.tenant) for part, delivery in page.items]
+    return render.json_response({"recipients": items, "cursor": page.cursor})
+
+
 async def timeline(request: web.Request, caller: Caller) -> Answer:
     """GET /v1/notifications/{id}/timeline"""
     notification = (await own_notification(request, caller)).notification
@@ -49,7 +61,7 @@ async def several(request: web.Request, caller: Caller) -> Answer:
     try:
         page = await request.app[LEDGER].page(caller.tenant.id, filters, query.limit, query.cursor)
     except InvalidCursor as error:
-        raise Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}]) from error
+        raise invalid_cursor(error) from error
     items = [render.summary(stored, caller.tenant) for stored in page.items]
     return render.json_response({"notifications": items, "cursor": page.cursor})
 

@@ -14,7 +14,7 @@ from angarium_gateway.directory import Caller
 from angarium_gateway.handlers.lists import read_list, taken
 from angarium_gateway.imports import objection, one_more
 from angarium_gateway.people_requests import DeviceTokenRequest, UserPatch, UsersQuery, UsersRequest
-from angarium_gateway.problems import INVALID, INVALID_CURSOR, LIMIT, NOT_FOUND, TAKEN, Problem
+from angarium_gateway.problems import INVALID, LIMIT, NOT_FOUND, TAKEN, Problem, invalid_cursor
 from angarium_gateway.requests import read_members, read_query
 
 NOBODY = "there is no such user"
@@ -115,11 +115,6 @@ def named_user(text: str, parameter: str) -> Reference:
     except ValueError as error:
         detail = f"{error}; or a user's id (usr_…)"
         raise Problem(INVALID, errors=[{"parameter": parameter, "detail": detail}]) from None
-
-
-def invalid_cursor(error: InvalidCursor) -> Problem:
-    """It is damaged, or of another list."""
-    return Problem(INVALID_CURSOR, str(error), errors=[{"parameter": "cursor", "detail": str(error)}])
 
 
 async def _read(request: web.Request) -> dict[str, Any]:

@@ -47,8 +47,8 @@ class Plan:
     """What is due for one object; an empty plan means that the world is as it should be.
 
     To be carried out in this order: the record (so that no key is given out that gateways don't know), the Secret (a
-    callback's new one first of all), the status, the announcements; where one fails the rest must wait for the next
-    plan.
+    callback's or topic's new one first of all), the status, the announcements; where one fails the rest must wait for
+    the next plan.
     """
 
     record: Record | None = None  # to publish

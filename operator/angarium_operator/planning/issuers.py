@@ -4,26 +4,22 @@ Else whoever may write a Product could take another's tokens for its own. The ol
 and looked at again when the older one changes or goes.
 """
 
-from datetime import UTC, datetime
-
 from angarium.resources import Product
 from angarium_operator.planning.addresses import refusal
-from angarium_operator.planning.snapshot import Claim, Snapshot, claim_of
+from angarium_operator.planning.claims import holder
+from angarium_operator.planning.snapshot import Snapshot
 from angarium_operator.planning.verdicts import Verdict, no
-
-LAST = datetime.max.replace(tzinfo=UTC)
 
 
 def issuer_verdict(snapshot: Snapshot, product: Product) -> Verdict | None:
     """What is wrong with it, or None."""
-    claim = claim_of(product)
-    if product.spec.jwt is None or claim is None:
+    if product.spec.jwt is None:
         return None
-    if _taken(snapshot, product, claim):
+    if holder(snapshot, product):
         return no(
             "AudienceTaken",
-            f'another Product takes tokens of this issuer for the audience "{claim.audience}"; choose another in'
-            " spec.jwt.audience",
+            f'another Product takes tokens of this issuer for the audience "{product.spec.jwt.audience}"; choose'
+            " another in spec.jwt.audience",
         )
     policy = snapshot.policy
     for url in (product.spec.jwt.issuer, product.spec.jwt.jwks_uri or ""):
@@ -31,14 +27,3 @@ def issuer_verdict(snapshot: Snapshot, product: Product) -> Verdict | None:
         if refused is not None:
             return no("AddressRefused", refused)
     return None
-
-
-def _taken(snapshot: Snapshot, product: Product, claim: Claim) -> bool:
-    others = (snapshot.objects[key] for key in snapshot.claimants(claim))
-    return any(_age(other) < _age(product) for other in others if other.metadata.uid != product.metadata.uid)
-
-
-def _age(resource: object) -> tuple[datetime, str]:
-    if not isinstance(resource, Product):
-        raise TypeError("only a Product claims an audience")
-    return resource.metadata.creation_timestamp or LAST, resource.metadata.uid

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from angarium.identifiers import resource_id
-from angarium.resources import Binding, Callback, Product, Provider, Resource
+from angarium.resources import Binding, Callback, Product, Provider, Resource, Topic
 from angarium_operator.planning import programmed
 from angarium_operator.planning.actions import Plan
 from angarium_operator.planning.addresses import refusal
@@ -17,6 +17,7 @@ from angarium_operator.planning.providers import plan_provider
 from angarium_operator.planning.references import Resolved, resolve
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
 from angarium_operator.planning.status import issued_status_of, spare_counts, status_of, with_status
+from angarium_operator.planning.topics import plan_topic
 from angarium_operator.planning.verdicts import OURS, Verdict, no, ready, yes
 
 ACCEPTED = yes("Accepted", "the spec can be used")
@@ -37,6 +38,8 @@ def plan(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         return Plan(withdraw=snapshot.stored and key in snapshot.published)
     if isinstance(resource, Provider):
         return plan_provider(snapshot, key, resource, now)
+    if isinstance(resource, Topic):
+        return plan_topic(snapshot, key, resource, now)
     resolved = resolve(snapshot, key, resource)
     accepted = _accepted(snapshot, resource)
     keys = issue(snapshot, key, resource, resolved, accepted, now)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from angarium.resources import Callback, Organization, Product, Resource
+from angarium.resources import Callback, Organization, Product, Resource, Topic
 from angarium_operator.planning.snapshot import Key, Snapshot, references
 from angarium_operator.planning.verdicts import Verdict, no, yes
 
@@ -28,6 +28,8 @@ def resolve(snapshot: Snapshot, key: Key, resource: Resource) -> Resolved:
             if not isinstance(organization, Organization):
                 return Resolved(_missing(target))
             return resolve(snapshot, target, organization)._replace(organization=organization)
+        case Topic():
+            return _product(snapshot, key, references(key, resource)[0])
         case _:
             (target,) = references(key, resource)
             return _product(snapshot, key, target)

@@ -13,19 +13,20 @@ from typing import NamedTuple
 
 from angarium.queue.census import CallbackHealth
 from angarium.records import Record
-from angarium.resources import Callback, ObjectMeta, Organization, Product, Provider, Report, Resource
+from angarium.resources import Callback, ObjectMeta, Organization, Product, Provider, Report, Resource, Topic
+from angarium.resources.topic import Integration
 from angarium.sealing import Sealer
 from angarium_operator.planning.dataplane import DataPlane
 from angarium_operator.planning.probes import Finding
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # a label that each namespace bears
-API_KEY_SUFFIX, SIGNING_SUFFIX = "-angarium", "-signing"
+API_KEY_SUFFIX, SIGNING_SUFFIX, HASH_SUFFIX = "-angarium", "-signing", "-topic-hash"
 
 
 class Key(NamedTuple):
     """Names an object; as text it is the key of its record: `callback/shop/warehouse`."""
 
-    kind: str  # product, organization, callback or provider
+    kind: str  # product, organization, callback, provider or topic
     namespace: str
     name: str
 
@@ -52,10 +53,10 @@ class SecretName(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """What one product alone may take tokens of."""
+    """What one object alone may have: of an issuer, an audience; of a product, a path of topics."""
 
-    issuer: str
-    audience: str
+    within: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,10 @@ class Published:
 
 def spec_of(record: Record) -> Record:
     """A record without what the operator adds of itself: keys, credentials, and whether the endpoint is gone."""
-    ours = {"keys": (), "sealed_signing_keys": "", "sealed_credentials": "", "endpoint": "", "disabled": ""}
+    ours = {
+        "keys": (), "sealed_signing_keys": "", "sealed_credentials": "", "hash_sha256": "", "endpoint": "",
+        "disabled": "",
+    }  # fmt: skip
     return record.model_copy(update={name: value for name, value in ours.items() if name in type(record).model_fields})
 
 
@@ -231,7 +235,7 @@ class Snapshot:
         return set(self._secret_readers.get(name, ()))
 
     def claimants(self, claim: Claim) -> set[Key]:
-        """The products that want to take these tokens."""
+        """The objects that want to have this."""
         return set(self._claimants.get(claim, ()))
 
     def _rivals(self, resource: Resource | None) -> set[Key]:
@@ -254,20 +258,19 @@ class Snapshot:
     def _link(self, key: Key, resource: Resource) -> None:
         for target in references(key, resource):
             self._dependants[target].add(key)
-        if isinstance(resource, Provider):
-            if name := referred_secret(resource):
-                self._secret_readers[name].add(key)
-        else:
-            self._secret_users[secret_name(resource)].add(key)
+        if name := referred_secret(resource):
+            self._secret_readers[name].add(key)
+        if own := own_secret(resource):
+            self._secret_users[own].add(key)
         if (claim := claim_of(resource)) is not None:
             self._claimants[claim].add(key)
 
     def _unlink(self, key: Key, resource: Resource) -> None:
         for target in references(key, resource):
             _discard(self._dependants, target, key)
-        if not isinstance(resource, Provider):
-            _discard(self._secret_users, secret_name(resource), key)
-        elif name := referred_secret(resource):
+        if own := own_secret(resource):
+            _discard(self._secret_users, own, key)
+        if name := referred_secret(resource):
             _discard(self._secret_readers, name, key)
             if name not in self._secret_readers:
                 self.referred.pop(name, None)
@@ -276,9 +279,14 @@ class Snapshot:
 
 
 def claim_of(resource: Resource | None) -> Claim | None:
-    """Whose tokens a product wants to take, beside those of its own."""
-    said = resource.spec.jwt if isinstance(resource, Product) else None
-    return None if said is None else Claim(said.issuer, said.audience)
+    """Whose tokens a product wants to take, beside those of its own; or where a topic wants to be posted to."""
+    match resource:
+        case Product(spec=spec) if spec.jwt is not None:
+            return Claim(spec.jwt.issuer, spec.jwt.audience)
+        case Topic(spec=spec):
+            return Claim(str(references(Key.of(resource), resource)[0]), spec.path)
+        case _:
+            return None
 
 
 def _discard(
@@ -301,24 +309,46 @@ def references(key: Key, resource: Resource) -> tuple[Key, ...]:
             return (Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name),)
         case Callback(spec=spec) if spec.organization_ref is not None:
             return (Key("organization", key.namespace, spec.organization_ref.name),)
+        case Topic(spec=spec):
+            product = Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name)
+            return (product, *(integration_key(key, each) for each in spec.integrations))
         case _:
             return ()
 
 
-def referred_secret(provider: Provider) -> SecretName | None:
-    """The Secret that a provider's credentials come from."""
-    reference = provider.spec.secret_ref
-    return SecretName(provider.metadata.namespace, reference.name) if reference else None
+def integration_key(key: Key, integration: Integration) -> Key:
+    """The provider or callback that an integration of a topic refers to."""
+    kind, named = (
+        ("provider", integration.provider_ref) if integration.provider_ref else ("callback", integration.callback_ref)
+    )
+    if named is None:
+        raise TypeError(f"{integration.name} refers to nothing")
+    return Key(kind, named.namespace or key.namespace, named.name)
+
+
+def referred_secret(resource: Resource) -> SecretName | None:
+    """The Secret of somebody's that an object refers to: where a provider's credentials come from."""
+    reference = resource.spec.secret_ref if isinstance(resource, Provider) else None
+    return SecretName(resource.metadata.namespace, reference.name) if reference else None
+
+
+def own_secret(resource: Resource) -> SecretName | None:
+    """The Secret that the operator makes for an object, where it makes one."""
+    if isinstance(resource, Provider) or (isinstance(resource, Topic) and not resource.spec.hash_required):
+        return None
+    return secret_name(resource)
 
 
 def secret_name(resource: Resource) -> SecretName:
-    """The Secret that an object's key goes to."""
+    """The Secret that an object's key goes to, or a topic's hash."""
     name, namespace = resource.metadata.name, resource.metadata.namespace
     match resource:
         case Product(spec=spec) | Organization(spec=spec):
             return SecretName(namespace, spec.credentials.secret_name or name + API_KEY_SUFFIX)
         case Callback(spec=spec):
             return SecretName(namespace, spec.signing.secret_name or name + SIGNING_SUFFIX)
+        case Topic(spec=spec) if spec.topic_hash is not None:
+            return SecretName(namespace, spec.topic_hash.secret_name or name + HASH_SUFFIX)
         case _:
             raise TypeError(f"{type(resource).__name__} has no Secret")
 

@@ -81,10 +81,18 @@ end
 
 -- Begins an attempt; an attempt that was begun before and whose end nobody knows is repeated under its own number and
 -- counted as a recovery; one that was sent is asked after, which spends none. nil: there is none to begin.
+-- Doc and body come with the first delivery of a notification alone: with the others they are empty.
+local handed = {}
+
 local function begin(ticket)
   local id, index = string.match(ticket, '^(%S+) (%d+)')
   local key = base .. 'n:' .. id
-  local found = redis.call('HMGET', key, index, 'doc', 'body', 'r' .. index)
+  local found
+  if handed[id] then
+    found = redis.call('HMGET', key, index, 'r' .. index)
+  else
+    found = redis.call('HMGET', key, index, 'r' .. index, 'doc', 'body')
+  end
   local state, attempts, due, _, recoveries, fence, started, reason =
     string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d) (%S+)$')
   if state ~= 'waiting' then return nil end
@@ -96,5 +104,39 @@ local function begin(ticket)
   end
   fence = fence + 1
   redis.call('HSET', key, index, string.format('waiting %d %s %d %d %d 1 %s', attempts, due, now, recoveries, fence, reason))
-  return tonumber(attempts), tonumber(recoveries), fence, found[2], found[3], found[4] or ''
+  local doc, body = found[3] or '', found[4]
+  if not handed[id] then
+    handed[id] = true
+    if not body then -- a part of one for a group, which has it
+      local up = string.match(redis.call('HGET', key, 'up') or '', '^%S+')
+      body = up and redis.call('HGET', base .. 'n:' .. up, 'body')
+    end
+  end
+  return tonumber(attempts), tonumber(recoveries), fence, doc, body or '', found[2] or ''
+end
+
+-- What ends in parts of a notification for a group is counted there, once for each script.
+local ups = {}
+
+local function end_in_part(up, id, tenant, state, retention)
+  local parent, index, number = string.match(up, '^(%S+) (%d+) (%d+)$')
+  local sums = ups[parent] or {tenant = tenant, retention = retention, ended = 0, fields = {}}
+  local field = 'g' .. index .. ':' .. state
+  ups[parent], sums.ended, sums.fields[field] = sums, sums.ended + 1, (sums.fields[field] or 0) + 1
+  if state ~= 'delivered' then
+    redis.call('ZADD', base .. 'f:' .. tenant, 0, parent)
+    redis.call('ZADD', base .. 'w:' .. parent, 0, string.format('%07d %07d', index, number))
+  end
+end
+
+local function tell_ups()
+  for parent, sums in pairs(ups) do
+    local key = base .. 'n:' .. parent
+    if redis.call('EXISTS', key) == 1 then
+      for field, by in pairs(sums.fields) do redis.call('HINCRBY', key, field, by) end
+      if redis.call('HINCRBY', key, 'open', -sums.ended) <= 0 then
+        redis.call('ZADD', base .. 'expiry', now + sums.retention * 1000, parent .. ' ' .. sums.tenant)
+      end
+    end
+  end
 end

@@ -7,6 +7,7 @@
 --        | 'delivered' | 'unknown'
 -- Invariant: accepted = delivered + refused + dead + waiting.
 local id, tenant, lane = ARGV[1], ARGV[2], ARGV[3]
+local up, index_of, number_of = string.match(redis.call('HGET', KEYS[1], 'up') or '', '^(%S+) (%d+) (%d+)$')
 local results, changed = {}, false
 for i = 5, #ARGV, 2 do
   local index, callback = ARGV[i], ARGV[i + 1]
@@ -23,6 +24,11 @@ for i = 5, #ARGV, 2 do
     redis.call('HINCRBY', base .. 'backlog', tenant, 1)
     redis.call('HINCRBY', base .. 'callbacks:backlog', callback, 1)
     redis.call('ZREM', base .. 'expiry', id .. ' ' .. tenant)
+    if up and redis.call('EXISTS', base .. 'n:' .. up) == 1 then
+      redis.call('HINCRBY', base .. 'n:' .. up, 'open', 1)
+      redis.call('HINCRBY', base .. 'n:' .. up, 'g' .. index_of .. ':' .. state, -1)
+      redis.call('ZREM', base .. 'expiry', up .. ' ' .. tenant)
+    end
     queue(stem .. lane, 'RPUSH')
   elseif state == 'delivered' then
     result = 'delivered'
@@ -40,13 +46,21 @@ for i = 5, #ARGV, 2 do
   if result == 'redriven' or result == 'hastened' then changed = true end
   results[#results + 1] = result
 end
+local function failing(notification)
+  if redis.call('EXISTS', base .. 'w:' .. notification) == 1 then return true end
+  for index = 0, redis.call('HGET', base .. 'n:' .. notification, 'size') - 1 do
+    local state = string.match(redis.call('HGET', base .. 'n:' .. notification, index), '^(%S+)')
+    if state == 'refused' or state == 'dead' then return true end
+  end
+  return false
+end
 if changed then
   redis.call('RPUSH', base .. 't:' .. id, string.format('%d 0 ', now) .. ARGV[4])
-  local failing = false
-  for index = 0, redis.call('HGET', KEYS[1], 'size') - 1 do
-    local state = string.match(redis.call('HGET', KEYS[1], index), '^(%S+)')
-    if state == 'refused' or state == 'dead' then failing = true end
+  local whole = id
+  if up and redis.call('EXISTS', base .. 'n:' .. up) == 1 then
+    whole = up
+    if not failing(id) then redis.call('ZREM', base .. 'w:' .. up, string.format('%07d %07d', index_of, number_of)) end
   end
-  if not failing then redis.call('ZREM', base .. 'f:' .. tenant, id) end
+  if not failing(whole) then redis.call('ZREM', base .. 'f:' .. tenant, whole) end
 end
 return results

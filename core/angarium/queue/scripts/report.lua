@@ -9,10 +9,10 @@
 -- result 'settled' | 'busy' (an attempt of it is ready or in flight: the report stays) | 'over' (there is none, it has
 --        reached its end, or a refusal is about another message than the one that it waits for: the report is dropped)
 -- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; a delivery leaves the schedule only together
--- with its state.
+-- with its state; what ends in a part of a notification for a group is counted there in the same step.
 local report, id, index, tenant, callback, move = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key = base .. 'n:' .. id
-local found = redis.call('HMGET', key, index, 'open', 'r' .. index)
+local found = redis.call('HMGET', key, index, 'open', 'r' .. index, 'up')
 local state, attempts, _, _, recoveries, fence, started =
   string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
 
@@ -46,7 +46,12 @@ redis.call('RPUSH', base .. 't:' .. id, string.format('%d 0 ', now) .. ARGV[8])
 redis.call('HINCRBY', COUNTERS, move, 1)
 lower(base .. 'backlog', tenant)
 lower(base .. 'callbacks:backlog', callback)
-if move == 'refused' then redis.call('ZADD', base .. 'f:' .. tenant, 0, id) end
+if found[4] then
+  end_in_part(found[4], id, tenant, move, ARGV[9])
+elseif move == 'refused' then
+  redis.call('ZADD', base .. 'f:' .. tenant, 0, id)
+end
 if found[2] - 1 <= 0 then redis.call('ZADD', base .. 'expiry', now + ARGV[9] * 1000, id .. ' ' .. tenant) end
+tell_ups()
 redis.call('ZREM', base .. 'reports', report)
 return 'settled'

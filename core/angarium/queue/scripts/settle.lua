@@ -9,7 +9,7 @@
 -- result for each delivery {'settled', due ms} | {'again'} (this very settle was done before) | {'stale'} (another
 --        consumer has taken it over: nothing changed but the counter of stale ones)
 -- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; an entry leaves its stream only together
--- with its state.
+-- with its state; what ends in a part of a notification for a group is counted there in the same step.
 local group = ARGV[1]
 local counts, tenants, callbacks = {}, {}, {} -- by how much each counter moves, written once at the end
 local ended = {} -- entries by stream, likewise
@@ -95,7 +95,7 @@ for i = 1, (#ARGV - 1) / 12 do
   local reason, attempt = ARGV[a + 6], ARGV[a + 7]
   local id, index, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
   local key = base .. 'n:' .. id
-  local found = redis.call('HMGET', key, index, 'open')
+  local found = redis.call('HMGET', key, index, 'open', 'up')
   local _, attempts, _, _, recoveries, known, started =
     string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
   if known ~= fence then
@@ -124,7 +124,11 @@ for i = 1, (#ARGV - 1) / 12 do
       add(counts, move, 1)
       add(tenants, tenant, -1)
       add(callbacks, callback, -1)
-      if move ~= 'delivered' then redis.call('ZADD', base .. 'f:' .. tenant, 0, id) end
+      if found[3] then
+        end_in_part(found[3], id, tenant, move, ARGV[a + 8])
+      elseif move ~= 'delivered' then
+        redis.call('ZADD', base .. 'f:' .. tenant, 0, id)
+      end
       if open <= 0 then
         redis.call('ZADD', base .. 'expiry', now + ARGV[a + 8] * 1000, id .. ' ' .. tenant)
       end
@@ -139,5 +143,6 @@ end
 for name, by in pairs(counts) do redis.call('HINCRBY', COUNTERS, name, by) end
 lower(base .. 'backlog', tenants)
 lower(base .. 'callbacks:backlog', callbacks)
+tell_ups()
 save_standings()
 return results

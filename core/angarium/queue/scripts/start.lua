@@ -6,6 +6,7 @@
 -- ARGV  1 group  2 consumer  3.. for each entry: lane (1..4), entry id, ticket
 -- result for each entry {'go', attempt, recoveries, fence, doubtful (1 or 0), doc, body, reference} | {'taken'} (another consumer holds
 --        it) | {'done'} (settled already, or its notification is gone: the entry is dropped)
+-- Doc and body are empty but in the first of each notification.
 -- Invariant: a delivery that is not waiting is never begun again; fence is new for each beginning (a fencing token).
 local group, consumer = ARGV[1], ARGV[2]
 local results = {}

@@ -5,7 +5,8 @@
 -- KEYS  1 counters
 -- ARGV  1 group  2 consumer  3 how many at most  4 how many of these may be doubtful  5.. tenants that get nothing now
 -- result {1 if something is left in the rings, taken}; taken is a list of
---        {lane (1..4), entry id, ticket, attempt, recoveries, fence, doubtful (1 or 0), doc, body, reference}
+--        {lane (1..4), entry id, ticket, attempt, recoveries, fence, doubtful (1 or 0), doc, body, reference}; doc and body
+--        are empty but in the first of each notification
 -- The lanes share what is free 8 : 8 : 4 : 2 (test, high, normal, low), what one does not need goes to the others; within a
 -- lane tenants share by weight, within a tenant its callbacks do; over many takes too, however little each has room for.
 -- A callback without a share left is paused.
