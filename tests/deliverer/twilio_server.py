@@ -58,15 +58,13 @@ class Twilio:
 
     async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
-        if self.silent:
-            return
-        if self.answer:
-            writer.write(self.answer)
-            return
-        said = self._answer(request)
+        if not self.silent and not self.answer:
+            answer = self._answer(request)
+        else:
+            answer = self.answer or b""
         self.asked.set()
         if not (self.lost and request.line.startswith("POST")):
-            writer.write(said)
+            writer.write(answer)
 
     def tell(self, sid: str, status: str, code: int | None = None) -> None:
         """From now on it stands so with a message."""
