@@ -58,10 +58,7 @@ class Twilio:
 
     async def __call__(self, request: Request, writer: asyncio.StreamWriter) -> None:
         """Answer one request."""
-        if not self.silent and not self.answer:
-            answer = self._answer(request)
-        else:
-            answer = self.answer or b""
+        answer = self._answer(request) if not self.silent and not self.answer else self.answer or b""
         self.asked.set()
         if not (self.lost and request.line.startswith("POST")):
             writer.write(answer)
