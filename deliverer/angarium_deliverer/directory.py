@@ -20,6 +20,7 @@ from angarium_deliverer.channels import Account, Way
 from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.expansion import Expansion, GroupStore, Nowhere
+from angarium_deliverer.hearers import Hearers
 from angarium_deliverer.routes import Carrier, Route
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Directory:
         self._by_id: dict[str, Subscriber] = {}
         self._products: dict[str, tuple[str, str]] = {}  # by record key: an organization's id and its product's
         self._product_of: dict[str, str] = {}
+        self.hearers = Hearers()
         self._quotas: dict[str, tuple[str, int | None]] = {}  # by record key: a tenant's id and its backlog's
         self._routes: dict[str, Outlet] = {}  # by rte_ id, as they are asked for
 
@@ -147,6 +149,7 @@ class Directory:
                 self._by_key[key] = prepared
                 if isinstance(prepared, Subscriber):
                     self._by_id[prepared.record.id] = prepared
+                    self.hearers.put(prepared.record)
             if not isinstance(record, CallbackRecord):
                 self._routes.clear()
         self._prepared.clear()
@@ -155,6 +158,7 @@ class Directory:
         before = self._by_key.pop(key, None)
         if isinstance(before, Subscriber):
             self._by_id.pop(before.record.id, None)
+            self.hearers.drop(before.record)
         elif before:
             before.sender.retire()
         self._quotas.pop(key, None)
