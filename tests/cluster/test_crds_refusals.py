@@ -159,7 +159,7 @@ async def test_what_stays_can_not_be_changed(
         ("Provider", {"smtp": None, "fcm": {"projectID": "shop-42"}, "timeout": "1s", "retry": {"schedule": []}}),
         ("Provider", {"smtp": None, "slack": {"apiUrl": "http://slack.test:8080/api"}, "suspend": True}),
         ("Provider", {"smtp": None, "telegram": {}}),
-        ("Provider", {"smtp": None, "apprise": {"schemas": ["discord", "mailto"]}}),
+        ("Provider", {"smtp": None, "apprise": {"schemas": ["discord", "ntfy"]}}),
     ],
 )
 async def test_what_may_change_can_be_changed(
