@@ -158,6 +158,17 @@ class Telegram(Content):
     silent: bool = False
 
 
+class Apprise(Content):
+    """A message to what a URL of a provider's Secret names, as the service behind it shows it."""
+
+    title: Annotated[str, StringConstraints(max_length=998), AfterValidator(_one_line)] = ""
+    body: Annotated[str, StringConstraints(min_length=1, max_length=40_000)]
+    type: Literal["info", "success", "warning", "failure"] = "info"
+    format: Literal["text", "markdown", "html"] = Field(
+        default="text", description="Of the body; it is converted to what the service takes."
+    )
+
+
 CONTENTS: dict[str, type[Content]] = {
     "email": Email,
     "sms": Text,
@@ -165,6 +176,7 @@ CONTENTS: dict[str, type[Content]] = {
     "push": Push,
     "slack": Slack,
     "telegram": Telegram,
+    "apprise": Apprise,
 }
 
 

@@ -11,10 +11,13 @@ import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
+from angarium.apprise_urls import NAME
+
 EXPECTED = "must be a phone number with its country code, like +4930123456"
 _WRITTEN = re.compile(r"\+[0-9 ()./-]{3,40}", re.ASCII)  # what else is a number to the library: letters, extensions
 _CHAT = re.compile(r"-?[0-9]{1,32}|@[A-Za-z0-9_]{4,64}")
-_SLACK = re.compile(r"[CDGU][A-Z0-9]{2,32}|[#@][^\s,]{1,80}")
+_SLACK = re.compile(r"[CDGUW][A-Z0-9]{2,32}|[#@][^\s,]{1,80}")
+_APPRISE = re.compile(NAME)
 _TOKEN = re.compile(r"[A-Za-z0-9:_-]{20,4096}")
 _REASONS = {
     ValidationResult.TOO_SHORT: "is too short for a phone number of its country",
@@ -63,6 +66,8 @@ def normalize(channel: str, text: str) -> str:
             return _matching(_TOKEN, "a device's registration token", text)
         case "slack":
             return _matching(_SLACK, "a channel's id (C0123456789) or name (#alerts)", text)
+        case "apprise":
+            return _matching(_APPRISE, "the name of a URL in the Secret of an apprise provider, or its schema", text)
         case _:
             return _matching(_CHAT, "a chat's id (-1001234567890) or public name (@alerts)", text)
 

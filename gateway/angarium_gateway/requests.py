@@ -70,7 +70,7 @@ Recipients = Annotated[
     BeforeValidator(lambda given: [given] if isinstance(given, str | dict) else given),
     WithJsonSchema({"anyOf": [*_RECIPIENT, _SEVERAL]}),
 ]
-Channel = Literal["email", "sms", "whatsapp", "push", "slack", "telegram"]
+Channel = Literal["email", "sms", "whatsapp", "push", "slack", "telegram", "apprise"]
 DeliveryId = Annotated[str, AfterValidator(_delivery), Field(max_length=64)]
 
 

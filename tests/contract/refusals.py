@@ -70,7 +70,7 @@ PHONE = "must be a phone number as E.164 writes it, like +15017122661"
 SERVICE_SID = "must be the SID of a Messaging Service: MG and 32 hexadecimal digits"
 PROJECT = "must be the id of a Google Cloud project, like shop-42"
 SECRET_KEY = "must be a key of a Secret: letters, digits, -, _ and ."
-SCHEMA = "must be the schema of an Apprise URL, like discord"
+SCHEMA = "must be a schema of Apprise that may be used here, like discord; docs/apprise.md lists them"
 TOPIC_PATH = "must be channel/topic: two names of letters, digits, - and _, 63 characters each at most"
 TOPIC_RESERVED = "must not begin with angarium/, message/ or notification/, nor end with /retry or /timeline"
 ONE_REF = "exactly one of providerRef, callbackRef must be set"
@@ -354,7 +354,7 @@ REFUSALS = (
     Refusal("Provider", _block("apprise", schemas=[]), "spec.apprise.schemas", "at least one schema is needed"),
     *(
         Refusal("Provider", _block("apprise", schemas=["discord", text]), "spec.apprise.schemas[1]", SCHEMA)
-        for text in ("", "Discord", "discord://", "4x", "a b")
+        for text in ("", "Discord", "discord://", "json", "syslog")
     ),
     Refusal("Provider", {"timeout": "31s"}, "spec.timeout", _duration("1s", "30s")),
     Refusal("Provider", {"retry": {"schedule": ["5s", "1d"]}}, "spec.retry.schedule[1]", _duration("100ms", "72h")),

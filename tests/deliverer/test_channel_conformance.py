@@ -4,22 +4,23 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
 import trustme
-from tests.deliverer import fcm_server, slack_server, telegram_server
+from tests.deliverer import fcm_server, gotify_server, slack_server, telegram_server
 from tests.deliverer.conftest import LOCAL, server_tls
 from tests.deliverer.fcm_server import Firebase
+from tests.deliverer.gotify_server import Gotify
 from tests.deliverer.mail_server import Mailbox, mail_server
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, Script, reply
 from tests.deliverer.slack_server import Workspace
 from tests.deliverer.telegram_server import Bot
 from tests.deliverer.webhooks import CREATED, ID, SIGNER, callback, event
 
-from angarium.contents import Content, Email, Push, Slack, Telegram
+from angarium.contents import Apprise, Content, Email, Push, Slack, Telegram
 from angarium.notifications import Outcome, Result
 from angarium.records import ProviderRecord
 from angarium_deliverer.channels import Account, Message, Way
@@ -110,7 +111,12 @@ async def false_receiver(_: trustme.CA) -> AsyncIterator[Counterpart]:
 async def private_address(_: trustme.CA) -> AsyncIterator[Counterpart]:
     """An address that the guard keeps closed."""
     url = "http://10.0.0.7/"
-    place = {"url": url, "host": "10.0.0.7", "apiUrl": url, "credentials": {"webhook-url": url}}
+    place = {
+        "url": url,
+        "host": "10.0.0.7",
+        "apiUrl": url,
+        "credentials": {"webhook-url": url, "url": "ops=gotify://10.0.0.7/AKs3cret"},
+    }
     yield Counterpart(place, list, asyncio.Event(), asyncio.Event())
 
 
@@ -340,6 +346,22 @@ TELEGRAM = Row(
     longest=telegram_server.MOST_TEXT,
 )  # fmt: skip
 
+# -- what else Apprise reaches
+
+
+def gotify(*, wrong: bool = False, **more: Any) -> Callable[[trustme.CA], AbstractAsyncContextManager[Counterpart]]:
+    """One of the servers that Apprise knows, in a mood."""
+    token = "AKguessedToken" if wrong else gotify_server.TOKEN
+    ends = {name: more.pop(name) for name in ("false", "gone") if name in more}
+    make = more.pop("make", lambda: Gotify(**more))
+
+    def place(origin: str) -> dict[str, Any]:
+        url = f"ops={origin.replace('http', 'gotify', 1)}/{token}?redirect=yes&verify=no&retry=3"
+        return {"credentials": {"url": url}}
+
+    return chat(make, place, **ends)
+
+
 # -- push
 
 
@@ -403,6 +425,23 @@ PUSH = Row(
     longest=3900,
 )  # fmt: skip
 
+APPRISE = Row(
+    sending("apprise", "ops", lambda text: Apprise(title="Order", body=text), {}, schemas=["gotify", "gotifys"]),
+    in_each_mood(gotify)
+    | {
+        "throttles": Mood(gotify(answer=reply(429, b"slow down", retry_after="17")), Result.RETRYABLE, "http_429"),
+        "refuses": Mood(gotify(answer=gotify_server.failed(400, "Bad Request", "no")), Result.PERMANENT, "http_400"),
+        # it tells the status alone, and not why there is none
+        "leads away": Mood(gotify(answer=reply(302, location="http://10.0.0.7/")), Result.RETRYABLE, "http_3xx"),
+        **{
+            mood: replace(alike, reason="connect_failed")
+            for mood, alike in in_each_mood(gotify).items()
+            if mood in ("hangs up", "is absent", "is an impostor")
+        },
+    },
+    longest=32_768,
+)
+
 CHANNELS = {
     "webhook": WEBHOOKS,
     "smtp": E_MAIL,
@@ -410,6 +449,7 @@ CHANNELS = {
     "slack by webhook": SLACK_BY_WEBHOOK,
     "telegram": TELEGRAM,
     "push": PUSH,
+    "apprise": APPRISE,
 }
 
 
@@ -443,7 +483,7 @@ async def test_each_mood_is_told_as_what_it_is(
 
 
 @pytest.mark.parametrize(
-    "text", ["Grüße, 世界, 🚀, \u2028", "x" * 200_000, "a\n.\n..\nb", "="], ids=lambda text: text[:12]
+    "text", ["Grüße, 世界, \u2028, 🚀", "x" * 200_000, "a\n.\n..\nb", "="], ids=lambda text: text[:12]
 )
 async def test_content_arrives_as_it_is(attempt: Try, row: Row, authority: trustme.CA, text: str) -> None:
     text = text[: row.longest]

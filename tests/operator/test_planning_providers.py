@@ -118,7 +118,19 @@ def test_missing_keys_are_named(block: str, content: dict[str, Any] | None, data
             {"urls": "discord://a/b\n\njson://secret@host/"},
             'line 3 of the key "urls": spec.apprise.schemas does not name the schema json',
         ),
-        ("apprise", {"schemas": ["discord"]}, {"url": "s3cret"}, 'line 1 of the key "url" is no URL'),
+        ("apprise", {"schemas": ["discord"]}, {"url": "s3cret"}, 'the key "url": line 1 is no URL'),
+        (
+            "apprise",
+            {"schemas": ["discord"]},
+            {"url": "discord://a/b", "urls": "ops=discord://c/d\ndiscord://e/f"},
+            'line 2 of the key "urls" has the name of another one; give it one of its own, like ops=discord://…',
+        ),
+        (
+            "apprise",
+            {"schemas": ["discord"]},
+            {"url": "discord://a/b?Template=/etc/passwd"},
+            'the key "url": line 1 names a template, which would be read from the deliverer\'s own files',
+        ),
         (
             "smtp",
             {"host": "a", "from": "a@b", "caBundleKey": "ca.crt"},

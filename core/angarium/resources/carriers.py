@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from angarium.apprise_urls import SCHEMAS
 from angarium.resources.endpoints import Url
 from angarium.resources.rules import Distinct, Rule, SpecModel
 
@@ -55,7 +56,11 @@ SecretKey = Annotated[
 UrlSchema = Annotated[
     str,
     StringConstraints(max_length=64),
-    _shape("[a-z][a-z0-9+.-]*", "must be the schema of an Apprise URL, like discord"),
+    Rule(
+        cel=f"self in {list(SCHEMAS)}",
+        message="must be a schema of Apprise that may be used here, like discord; docs/apprise.md lists them",
+        check=lambda schema: schema in SCHEMAS,
+    ),
 ]
 _SOME_SCHEMAS = Rule(
     cel="self.size() > 0", message="at least one schema is needed", check=lambda schemas: len(schemas) > 0

@@ -3,6 +3,7 @@
 What is secret may stand in a URL, and whoever answers may say the URL back: nothing is shown before it is taken out.
 """
 
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,25 +68,32 @@ class Api:
 
     def __init__(self, way: Way, timeout: float, secrets: Iterable[str]) -> None:
         self._dialer, self._timeout = way.dialer, timeout
-        self._secrets = sorted(secrets, key=len, reverse=True)
+        self._secrets = tuple(secrets)
 
     async def post(self, url: str, members: Mapping[str, Any], headers: Sequence[tuple[str, str]] = ()) -> Reply:
         """Raises DialError."""
         answer = await self._dialer.post(
             url, (*_HEADERS, *headers), orjson.dumps(members), timeout=self._timeout, in_cluster=False
         )
-        text = self._presentable(answer.body.decode(errors="replace"))
+        text = presentable(answer.body.decode(errors="replace"), self._secrets)
         wish = retry_after(answer.headers.get("retry-after"), time.time())
         return Reply(answer.status, _object(text, answer), text, wish, answer.resent)
 
     def unreached(self, error: DialError) -> Outcome:
         """All of it may get better: the provider's settings can be mended while messages wait."""
-        return Outcome(Result.RETRYABLE, error.reason.value, self._presentable(error.detail))
+        return Outcome(Result.RETRYABLE, error.reason.value, presentable(error.detail, self._secrets))
 
-    def _presentable(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
+
+def presentable(text: str, secrets: Iterable[str]) -> str:
+    """Without anything secret in it, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def keys(url: str, shortest: int) -> list[str]:
+    """What of a URL may be secret by itself, should somebody say back no more than a part of it."""
+    return [piece for piece in re.split("[/?&=:@]", url.partition("://")[2]) if len(piece) >= shortest]
 
 
 def _object(text: str, answer: Answer) -> Mapping[str, Any]:

@@ -1,12 +1,14 @@
 """Which sender belongs to which type of provider. Another channel is a file beside this one, and a line here."""
 
 from angarium_deliverer.channels import Account, Make, Sender, Way
+from angarium_deliverer.channels.apprise import Apprise
 from angarium_deliverer.channels.fcm import Fcm
 from angarium_deliverer.channels.slack import Slack
 from angarium_deliverer.channels.smtp import Smtp
 from angarium_deliverer.channels.telegram import Telegram
 
 SENDERS: dict[str, Make] = {
+    "apprise": Apprise,
     "fcm": Fcm,
     "slack": Slack,
     "smtp": Smtp,

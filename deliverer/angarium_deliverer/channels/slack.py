@@ -6,14 +6,12 @@ https://docs.slack.dev/reference/methods/chat.postMessage
 https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
 
-import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from angarium.contents import Slack as Content
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Account, Message, Way
-from angarium_deliverer.channels.apis import LONGEST_SAID, TOO_MANY, Api, Reply, wrong_content
+from angarium_deliverer.channels.apis import LONGEST_SAID, TOO_MANY, Api, Reply, keys, wrong_content
 from angarium_deliverer.dialer import DialError
 
 API = "https://slack.com/api"
@@ -118,7 +116,7 @@ class Slack:
         self._by_token = bool(token)
         self._headers = (("authorization", f"Bearer {token}"),) if token else ()
         self._url = f"{account.record.settings.get('apiUrl', API).rstrip('/')}/chat.postMessage" if token else webhook
-        self._api = Api(way, account.record.timeout_s, (token,) if token else (webhook, *_keys(webhook)))
+        self._api = Api(way, account.record.timeout_s, (token,) if token else (webhook, *keys(webhook, SHORTEST_KEY)))
 
     async def send(self, message: Message) -> Outcome:
         """One message to one channel."""
@@ -184,9 +182,3 @@ def _told(word: str, reply: Reply) -> str:
     if needed := reply.word("needed"):
         more.append(f"needs {needed}")
     return f"Slack answered {word}{': ' if more else ''}{'; '.join(more)}"[:LONGEST_SAID]
-
-
-def _keys(webhook: str) -> list[str]:
-    """What of a webhook's URL is secret by itself, should somebody say back no more than its path."""
-    parts = urlsplit(webhook)
-    return [piece for piece in re.split("[/?&=]", f"{parts.path}?{parts.query}") if len(piece) >= SHORTEST_KEY]

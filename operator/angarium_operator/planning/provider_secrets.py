@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 from cryptography.x509 import load_pem_x509_certificates
 
+from angarium.apprise_urls import read_urls
 from angarium.resources import Apprise, Fcm, ProviderSpec, Slack, Smtp, Telegram, Twilio
 from angarium_operator.planning.verdicts import Verdict, no
 
@@ -85,7 +86,7 @@ def _wrong(spec: ProviderSpec, held: Mapping[str, str]) -> Iterator[str]:
     if spec.telegram is not None and not BOT_TOKEN.fullmatch(held["bot-token"]):
         yield 'the key "bot-token" holds no token of Telegram\'s, which look like 110201543:AAHdqTcv…'
     if spec.apprise is not None:
-        yield from _wrong_schemas(spec.apprise, held)
+        yield from _wrong_urls(spec.apprise, held)
 
 
 def _certificates(pem: str) -> bool:
@@ -114,12 +115,19 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _wrong_schemas(apprise: Apprise, held: Mapping[str, str]) -> Iterator[str]:
+def _wrong_urls(apprise: Apprise, held: Mapping[str, str]) -> Iterator[str]:
+    names: set[str] = set()
     for key in KEYS["apprise"]:
-        for number, line in enumerate(held.get(key, "").splitlines(), 1):
-            schema = line.strip().partition("://")[0].lower()
-            if line.strip() and "://" not in line:
-                yield f'line {number} of the key "{key}" is no URL'
-            elif schema and schema not in apprise.schemas:
-                shown = schema if len(schema) <= 32 and schema.isalnum() else "of its URL"
-                yield f'line {number} of the key "{key}": spec.apprise.schemas does not name the schema {shown}'
+        try:
+            found = list(read_urls(held.get(key, "")))
+        except ValueError as error:
+            yield f'the key "{key}": {error}'
+            continue
+        for each in found:
+            where = f'line {each.line} of the key "{key}"'
+            if each.schema not in apprise.schemas:
+                shown = each.schema if len(each.schema) <= 32 and each.schema.isalnum() else "of its URL"
+                yield f"{where}: spec.apprise.schemas does not name the schema {shown}"
+            elif each.name in names:
+                yield f"{where} has the name of another one; give it one of its own, like ops={each.schema}://…"
+            names.add(each.name)
