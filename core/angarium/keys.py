@@ -68,6 +68,11 @@ class ShardKeys:
         return f"{self._base}schedule"
 
     @cached_property
+    def reports(self) -> str:
+        """ZSET JSON of what a carrier tells of a delivery (queue/reports.py) → when it may be heard (ms)."""
+        return f"{self._base}reports"
+
+    @cached_property
     def counters(self) -> str:
         """HASH of totals: notifications; deliveries accepted, delivered, refused and dead; stale settles; recoveries.
 

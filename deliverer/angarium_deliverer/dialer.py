@@ -1,4 +1,4 @@
-"""The one way out: POST to a receiver, through the egress guard, on a warm pool of connections.
+"""The one way out: POST to a receiver, or GET from one, through the egress guard, on a warm pool of connections.
 
 libcurl does the HTTP: it takes less than half the CPU that aiohttp's client does (tests/benchmarks/clients.py),
 and its OPENSOCKETFUNCTION hands every address to the guard right before it is connected to, so that neither a name that
@@ -125,17 +125,21 @@ class Dialer:
         self,
         url: str,
         headers: Sequence[tuple[str, str]],
-        body: bytes,
+        body: bytes | None,
         *,
         timeout: float,  # noqa: ASYNC109 - libcurl keeps it, and tells what it was that took so long
         in_cluster: bool,
         lines: Sequence[str] = (),
+        bounds: tuple[int, int] | None = None,
     ) -> Answer:
         """Send it once and return what the receiver answered, whatever its status. Raises DialError.
 
         `timeout` in seconds is for all of it: look-up, connect, request and answer. `lines` are headers that
         `header_lines` has read before. A pooled connection that turns out to be closed is replaced and the request
         sent again, once, as RFC 9110 (9.2.2) allows where nothing was answered; the answer says so.
+
+        Without a `body` it is a GET. `bounds`: bytes that are read of the answer, and how often it may be sent at most,
+        instead of the usual ones.
         """
         started = time.perf_counter()
         lines = [*BASE_HEADERS, *lines, *header_lines(headers)]
@@ -153,6 +157,8 @@ class Dialer:
         exchange = pool.take()
         try:
             exchange.prepare(parsed, lines, body, left, told)
+            if bounds is not None:
+                exchange.bound(*bounds)
             number, message = await pool.loop.start(exchange.curl)
         except BaseException:
             pool.loop.stop(exchange.curl)
@@ -165,7 +171,9 @@ class Dialer:
         try:
             return exchange.answer(number, message, time.perf_counter() - started)
         finally:
-            pool.give_back(exchange, len(body))
+            if bounds is not None:
+                exchange.bound()
+            pool.give_back(exchange, len(body) if body else 0)
 
     async def _addresses(self, name: str, seconds: float) -> tuple[str, ...]:
         try:

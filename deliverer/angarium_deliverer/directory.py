@@ -16,7 +16,7 @@ from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, Prod
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
 from angarium.sealing import Sealer, SealError
 from angarium.signing import Signer
-from angarium_deliverer.channels import Account, Way
+from angarium_deliverer.channels import Account, Reporting, Way
 from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.expansion import Expansion, GroupStore, Nowhere
@@ -67,6 +67,7 @@ class Directory:
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
         self._by_id: dict[str, Subscriber] = {}
+        self._carriers: dict[str, Carrier] = {}  # by the id of their provider
         self._products: dict[str, tuple[str, str]] = {}  # by record key: an organization's id and its product's
         self._product_of: dict[str, str] = {}
         self.hearers = Hearers()
@@ -83,8 +84,21 @@ class Directory:
             return self._routes.get(target.id) or self._route(tenant, target)
         return self._by_id.get(target.id)
 
+    def product_of(self, tenant: str) -> str:
+        """The product of an organization; a product is its own."""
+        return self._product_of.get(tenant, tenant)
+
+    def carrier(self, provider: str) -> Carrier | None:
+        """By the id of its provider."""
+        return self._carriers.get(provider)
+
+    @property
+    def reported_to(self) -> bool:
+        """Whether some carrier tells by itself what became of messages."""
+        return any(isinstance(each.sender, Reporting) for each in self._carriers.values())
+
     def _route(self, tenant: str, target: Target) -> Outlet:
-        product = self._product_of.get(tenant, tenant)
+        product = self.product_of(tenant)
         carriers = [each for each in self._by_key.values() if isinstance(each, Carrier)]
         own = [each for each in carriers if each.record.product_id == product]
         if target.id != route_id(tenant, target.name):
@@ -150,6 +164,8 @@ class Directory:
                 if isinstance(prepared, Subscriber):
                     self._by_id[prepared.record.id] = prepared
                     self.hearers.put(prepared.record)
+                else:
+                    self._carriers[prepared.record.id] = prepared
             if not isinstance(record, CallbackRecord):
                 self._routes.clear()
         self._prepared.clear()
@@ -160,6 +176,7 @@ class Directory:
             self._by_id.pop(before.record.id, None)
             self.hearers.drop(before.record)
         elif before:
+            self._carriers.pop(before.record.id, None)
             before.sender.retire()
         self._quotas.pop(key, None)
         if key in self._products:

@@ -109,6 +109,8 @@ class Exchange:
         "_dialled",
         "_guard",
         "_lines",
+        "_most_body",
+        "_most_sends",
         "_opened",
         "_refusal",
         "_sent",
@@ -125,6 +127,7 @@ class Exchange:
         self._lines: list[bytes] = []
         self._body: list[bytes] = []
         self._size = self._sent = 0
+        self._most_body, self._most_sends = MOST_BODY_BYTES, MOST_SENDS
         self._truncated = self._dialled = False
         self._refusal = ""
         self.curl: Any = pycurl.Curl()
@@ -138,12 +141,12 @@ class Exchange:
     @property
     def resent(self) -> bool:
         """Whether libcurl has sent the request again: a pooled connection had ended without an answer."""
-        return self._sent > 1
+        return self._sent > 1 and self._most_sends > 1
 
-    def prepare(self, url: Any, lines: list[str], body: bytes, timeout: float, addresses: str | None) -> None:
+    def prepare(self, url: Any, lines: list[str], body: bytes | None, timeout: float, addresses: str | None) -> None:
         """Set what this request is. `url`: a CurlUrl; `lines`: all headers that are not libcurl's own affair.
 
-        `addresses`: "host:port:address,…", where the pool doesn't know them yet.
+        `body`: None for a GET. `addresses`: "host:port:address,…", where the pool doesn't know them yet.
         """
         setopt = self.curl.setopt
         if url is not self._url:
@@ -154,9 +157,16 @@ class Exchange:
             setopt(pycurl.CONNECTTIMEOUT_MS, max(1, round(min(timeout, CONNECT_TIMEOUT_S) * 1000)))
             self._timeout = timeout
         setopt(pycurl.HTTPHEADER, lines)
-        setopt(pycurl.POSTFIELDS, body)
+        if body is None:
+            setopt(pycurl.HTTPGET, 1)
+        else:
+            setopt(pycurl.POSTFIELDS, body)  # which makes it a POST again
         if addresses is not None:
             setopt(pycurl.RESOLVE, [addresses])
+
+    def bound(self, most_body: int = MOST_BODY_BYTES, most_sends: int = MOST_SENDS) -> None:
+        """How many bytes of answers are read from now on, and how often libcurl may send a request."""
+        self._most_body, self._most_sends = most_body, most_sends
 
     def answer(self, number: int, message: str, duration: float) -> Answer:
         """What came of it; `number` and `message` are libcurl's. Raises DialError."""
@@ -204,10 +214,10 @@ class Exchange:
         Where a pooled connection ends without an answer libcurl sends it again by itself, up to five times.
         """
         self._sent += 1
-        return int(pycurl.PREREQFUNC_OK if self._sent <= MOST_SENDS else pycurl.PREREQFUNC_ABORT)
+        return int(pycurl.PREREQFUNC_OK if self._sent <= self._most_sends else pycurl.PREREQFUNC_ABORT)
 
     def _write(self, chunk: bytes) -> int:
-        room = MOST_BODY_BYTES - self._size
+        room = self._most_body - self._size
         if len(chunk) > room:
             self._body.append(chunk[:room])
             self._truncated = True

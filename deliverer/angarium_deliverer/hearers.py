@@ -5,7 +5,7 @@ No other pattern takes these events, not even `**`: who wants all that services 
 
 from collections import defaultdict
 
-from angarium.notifications import Target
+from angarium.notifications import Notification, Target
 from angarium.patterns import RESERVED, matches
 from angarium.records import CallbackRecord
 
@@ -16,8 +16,11 @@ class Hearers:
     def __init__(self) -> None:
         self._patterns: dict[str, dict[str, tuple[Target, tuple[str, ...]]]] = defaultdict(dict)  # and by record key
 
-    def __contains__(self, tenant: object) -> bool:
-        return tenant in self._patterns
+    def want(self, notification: Notification) -> bool:
+        """Whether somebody is to hear of its end: nobody of a test's, nor of one that itself tells of an end."""
+        if notification.tenant not in self._patterns or notification.test:
+            return False
+        return notification.event.partition(".")[0] != RESERVED
 
     def put(self, record: CallbackRecord) -> None:
         """It is there, as it says."""

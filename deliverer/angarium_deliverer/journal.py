@@ -8,7 +8,7 @@ from http import HTTPStatus
 import orjson
 from prometheus_client import Counter, Histogram
 
-from angarium.notifications import Attempt, Outcome, Priority
+from angarium.notifications import Attempt, Notification, Outcome, Priority, Target
 from angarium.retries import Decision, Move
 from angarium.telemetry import logs, metrics
 
@@ -64,7 +64,7 @@ def attempt_made(channel: str, attempt: Attempt, decision: Decision, took: float
     _attempts(attempt.notification.product, channel, decision.move, bounded(decision.reason)).inc()
     _duration(channel).observe(took)
     if due is not None and decision.move not in {Move.RETRY, Move.SENT}:
-        _settled(channel, attempt, decision.move)
+        _settled(channel, attempt.notification, decision.move)
 
 
 def refused(channel: str, attempt: Attempt, reason: str) -> None:
@@ -74,11 +74,28 @@ def refused(channel: str, attempt: Attempt, reason: str) -> None:
         "channel" if attempt.target.to else "callback": attempt.target.name, "reason": reason,
     }  # fmt: skip
     logs.info(log, "refused", line)
-    _settled(channel, attempt, Move.REFUSED)
+    _settled(channel, attempt.notification, Move.REFUSED)
 
 
-def _settled(channel: str, attempt: Attempt, move: Move) -> None:
-    notification = attempt.notification
+def report_entry(delivery: str, move: Move, outcome: Outcome) -> bytes:
+    """What a carrier told, for the timeline."""
+    entry: dict[str, object] = {"type": "reported", "delivery": delivery, "outcome": move, "response": outcome.response}
+    if outcome.reason:
+        entry |= {"reason": outcome.reason, "detail": outcome.detail}
+    return orjson.dumps(entry)
+
+
+def reported(notification: Notification, target: Target, delivery: str, move: Move, reason: str) -> None:
+    """One log line and the metrics of a delivery that ended as its carrier told."""
+    line: dict[str, object] = {
+        "notification": notification.id, "delivery": delivery, "channel": target.name, "outcome": move,
+        "reason": reason,
+    }  # fmt: skip
+    logs.info(log, "reported", line)
+    _settled(target.name, notification, move)
+
+
+def _settled(channel: str, notification: Notification, move: Move) -> None:
     _ends(notification.product, channel, move).inc()
     if move is Move.DELIVERED:
         since = max(notification.created_ms, notification.due_ms) / 1000

@@ -13,7 +13,6 @@ from typing import TypeVar
 from angarium.config import ConfigStore, ConfigTail
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.notifications import Attempt, Outcome, Result, is_group
-from angarium.patterns import RESERVED
 from angarium.queue import Consumer, Duplicates, Entry, Release, Settlement, Started
 from angarium.retries import Move, RetryPolicy, decide
 from angarium.telemetry import metrics
@@ -159,7 +158,12 @@ class Relay:
     async def _refuse(self, started: Started, channel: str, reason: str, detail: str) -> None:
         entry = journal.refusal_entry(started.attempt, reason, detail)
         settlement = Settlement(
-            started, Move.REFUSED, reason, timeline=entry, counts=False, announced=self._is_announced(started.attempt)
+            started,
+            Move.REFUSED,
+            reason,
+            timeline=entry,
+            counts=False,
+            announced=self._directory.hearers.want(started.attempt.notification),
         )
         if await _persist(self._consumer.settle, settlement) is None:
             metrics.STALE.inc()
@@ -188,7 +192,7 @@ class Relay:
         settlement = Settlement(
             started, decision.move, decision.reason, decision.delay, entry, outlet.endpoint, outcome.gone,
             counts=not notification.test and not outcome.blameless and self._is_current(attempt, outlet),
-            reference=outcome.reference, announced=self._is_announced(attempt),
+            reference=outcome.reference, announced=self._directory.hearers.want(notification),
         )  # fmt: skip
         due = await _persist(self._consumer.settle, settlement)
         if due is not None:
@@ -201,13 +205,6 @@ class Relay:
         """Then another with the same key may be."""
         if attempt.notification.dedup and move in {Move.REFUSED, Move.DEAD}:
             await _persist(self._duplicates.give_back, attempt)
-
-    def _is_announced(self, attempt: Attempt) -> bool:
-        """Whether somebody wants to hear of its notification's end. What tells of an end is not told of."""
-        notification = attempt.notification
-        if notification.tenant not in self._directory.hearers or notification.test:
-            return False
-        return notification.event.partition(".")[0] != RESERVED
 
     def _is_current(self, attempt: Attempt, outlet: Outlet) -> bool:
         """What an endpoint did that was replaced meanwhile says nothing of the new one."""

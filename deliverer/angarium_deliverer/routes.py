@@ -8,7 +8,7 @@ from angarium.contents import Content, read_content
 from angarium.notifications import Attempt, Outcome, Result
 from angarium.records import ProviderRecord
 from angarium.retries import DEFAULT_SCHEDULE, RetryPolicy
-from angarium_deliverer.channels import Message, Sender
+from angarium_deliverer.channels import MAYBE, Message, Sender
 
 NOBODY = Outcome(Result.RETRYABLE, "no_provider", "the product has no provider for this channel, or all are suspended")
 
@@ -30,6 +30,7 @@ class Route:
 
     def __init__(self, channel: str, carriers: list[Carrier], wait: Wait, gone: Gone) -> None:
         self.channel, self._wait, self._gone = channel, wait, gone
+        self._by_id = {each.record.id: each for each in carriers}
         by_key = {each.record.key: each for each in carriers if not each.record.suspended}
         self._carriers = [by_key[record.key] for record in in_turn(each.record for each in by_key.values())]
         first = self._carriers[0].record if self._carriers else None
@@ -41,15 +42,18 @@ class Route:
     async def deliver(self, attempt: Attempt) -> Outcome:
         """By the first carrier that can; what one refuses for good, none is asked again."""
         name, _, reference = attempt.reference.partition(" ")
+        sent = bool(reference) and not reference.startswith(MAYBE)
+        if sent and name not in self._by_id:  # nobody is left to be asked, and to send it again would be once too often
+            return Outcome(Result.DELIVERED, response={"unconfirmed": True, "provider": name})
         try:
             content = read_content(self.channel, attempt.notification.body, attempt.target.content)
         except ValueError as error:
             return Outcome(Result.RETRYABLE, "unreadable_content", str(error), blameless=True)
         failed: list[str] = []
         outcome = NOBODY
-        for carrier in self._known_first(name):
+        for carrier in [self._by_id[name]] if sent else self._known_first(name):
             known = reference if carrier.record.id == name else ""
-            if carrier.record.rate_requests and (seconds := await self._wait(carrier.record)):
+            if not sent and carrier.record.rate_requests and (seconds := await self._wait(carrier.record)):
                 return outcome if failed else Outcome(Result.LATER, retry_after=seconds)
             outcome = await carrier.sender.send(_message(attempt, self.channel, content, known))
             _sign(outcome, carrier.record, failed)
@@ -74,7 +78,7 @@ def _message(attempt: Attempt, channel: str, content: Content, reference: str) -
     notification = attempt.notification
     return Message(
         attempt.delivery, channel, attempt.target.to, content, attempt.number, notification.created_ms,
-        notification.expires_ms, reference,
+        notification.expires_ms, reference, attempt.recoveries > 0,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from angarium_deliverer.directory import Directory
 from angarium_deliverer.expansion import GroupStore
 from angarium_deliverer.janitor import Janitor
 from angarium_deliverer.limiter import Limiter
+from angarium_deliverer.listener import Listener
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import Recoverer
 from angarium_deliverer.relay import Relay
@@ -38,7 +39,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(policy, ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle)
+        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url)
         groups = GroupStore(Expander(queue), People(queue.link, prefix=queue.prefix), Census(queue))
         directory = Directory(settings.sealer, way, Pacing(queue), groups)
         tail = ConfigTail(settings.redis, directory.accept)
@@ -56,6 +57,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         announcer = Announcer(queue, directory.hearers, tail)
         consumer.ended = announcer.hear
         sampler = Sampler(queue, tail)
+        listener = Listener(queue, directory, Duplicates(queue), public=bool(settings.public_url), ended=announcer.hear)
         _install(probes, queue, tail, relay, stop)
         async with running(
             forever("config", tail.run),
@@ -70,6 +72,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                     forever("promote", promoter.step),
                     forever("announce", announcer.step),
                     forever("recover", recoverer.step),
+                    forever("listen", listener.step),
                     forever("expire", Janitor(queue, upkeep, layout).step),
                     forever("sample", sampler.step),
                 ):

@@ -1,6 +1,8 @@
 """What a deliverer reads from the environment."""
 
-from pydantic import Field
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
 
 from angarium.settings import TrustSettings
 
@@ -18,3 +20,18 @@ class DelivererSettings(TrustSettings):
     ca_bundle: str | None = Field(
         default=None, description="path of a PEM file with the authorities to trust instead of certifi's"
     )
+    public_url: str = Field(
+        default="", description="https:// URL at which carriers reach the gateway, to tell what became of a message"
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        try:
+            url = urlsplit(value)
+            good = not value or (url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0)
+        except ValueError:
+            good = False
+        if not good or "?" in value or "#" in value or "@" in value or not value.isascii():
+            raise ValueError("must be a URL like https://notify.example.com, without query and credentials")
+        return value.rstrip("/")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from time import monotonic
 
 from aiohttp import web
 
@@ -13,18 +14,18 @@ from angarium.egress import EgressPolicy
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue, Roster
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster
 from angarium.telemetry.probes import Probes
 from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
 from angarium_gateway.directory import Directory
 from angarium_gateway.edge import edge, guarded
 from angarium_gateway.fetching import Fetcher
-from angarium_gateway.handlers import about
+from angarium_gateway.handlers import about, reporting
 from angarium_gateway.handlers.pages import add_pages
 from angarium_gateway.idempotency import InProgress
 from angarium_gateway.issuers import Issuers
-from angarium_gateway.limits import RateLimits
+from angarium_gateway.limits import Bucket, RateLimits
 from angarium_gateway.routes import ENDPOINTS
 from angarium_gateway.settings import GatewaySettings
 from angarium_gateway.tokens import Tokens
@@ -53,6 +54,7 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
             app.router.add_route(endpoint.method, endpoint.path, handler)
     app.router.add_get("/healthz", about.healthz)
     app.router.add_get("/readyz", about.readyz)
+    app.router.add_post("/v1/providers/{id}/status", reporting.status)
     add_pages(app)
     return app
 
@@ -71,6 +73,8 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         people = (queue.link, settings.people, queue.prefix)
         app[keys.PEOPLE], app[keys.REGISTRY], app[keys.GROUPS] = People(*people), Registry(*people), Groups(*people)
         app[keys.EDITS], app[keys.QUEUE] = EditStore(queue.link), queue
+        app[keys.REPORTS] = Reports(queue)
+        app[keys.REPORTED] = Bucket(reporting.MOST_A_SECOND, monotonic())
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
         issuers = app[keys.ISSUERS].run

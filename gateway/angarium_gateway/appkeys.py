@@ -8,12 +8,12 @@ from aiohttp import web
 from angarium.config import ConfigTail
 from angarium.edits import EditStore
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue, Roster
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
 from angarium_gateway.issuers import Issuers
-from angarium_gateway.limits import RateLimits
+from angarium_gateway.limits import Bucket, RateLimits
 from angarium_gateway.settings import GatewaySettings
 from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
@@ -40,6 +40,8 @@ IMPORTS = web.AppKey("IMPORTS", Counter[str])  # lists of users that are being t
 WAITING = web.AppKey("WAITING", Counter[str])  # requests that wait for a notification to end, by tenant
 EDITS = web.AppKey("EDITS", EditStore)
 EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operator, by tenant
+REPORTS = web.AppKey("REPORTS", Reports)
+REPORTED = web.AppKey("REPORTED", Bucket)  # how many reports of carriers are looked at
 QUEUE = web.AppKey("QUEUE", Queue)
 
 NAME = web.RequestKey("NAME", str)  # the request's id

@@ -130,6 +130,7 @@ class Directory:
         self._trusting: dict[str, dict[str, Trust]] = {}  # by the issuer's URL, then by tenant id
         self._subscriptions: dict[str, Subscriptions] = {}
         self._providers: dict[str, dict[str, ProviderRecord]] = {}  # by id of their product, then by key
+        self._carriers: dict[str, ProviderRecord] = {}  # by id
         self._topics: dict[tuple[str, str], dict[str, TopicRecord]] = {}  # by product's id and path, then by key
 
     def trust(self, tenant: str) -> Trust | None:
@@ -158,6 +159,10 @@ class Directory:
             channel for record in self._providers.get(tenant.product_id, {}).values() for channel in record.channels
         }
 
+    def provider(self, id_: str) -> ProviderRecord | None:
+        """By its id."""
+        return self._carriers.get(id_)
+
     def topic(self, product: str, path: str) -> TopicRecord | None:
         """A product's topic; while one takes over a path from another, either."""
         return next(iter(self._topics.get((product, path), {}).values()), None)
@@ -176,6 +181,7 @@ class Directory:
             self._subscriptions.setdefault(record.tenant, Subscriptions()).put(record)
         elif isinstance(record, ProviderRecord):
             self._providers.setdefault(record.product_id, {})[record.key] = record
+            self._carriers[record.id] = record
         elif isinstance(record, TopicRecord):
             self._topics.setdefault((record.product_id, record.path), {})[record.key] = record
         else:
@@ -209,6 +215,7 @@ class Directory:
                 del self._subscriptions[record.tenant]
             return
         if isinstance(record, ProviderRecord):
+            self._carriers.pop(record.id, None)
             _drop(self._providers, record.product_id, record.key)
             return
         if isinstance(record, TopicRecord):

@@ -118,6 +118,17 @@ def test_secrets_name_the_service(render: Render) -> None:
     ]
 
 
+def test_deliverers_know_where_carriers_reach_the_gateway(render: Render) -> None:
+    """Only where it is said; the gateways need not know."""
+    for values, url in (
+        ({}, None),
+        ({"gateway": {"publicUrl": "https://notify.example.com"}}, "https://notify.example.com"),
+    ):
+        found = pods(render(values))
+        assert environment(found["deliverer"]).get("ANGARIUM_PUBLIC_URL") == url
+        assert "ANGARIUM_PUBLIC_URL" not in environment(found["gateway"])
+
+
 def test_a_pod_has_time_to_drain(defaults: Objects) -> None:
     """SIGKILL comes after what the service itself takes."""
     found = pods(defaults)

@@ -19,6 +19,7 @@ Refused = Callable[[dict[str, Any]], str]
         ({"gateway": {"replicas": "3"}}, "got string, want integer"),
         ({"gateway": {"image": {"digest": "sha256:abc"}}}, "/gateway/image/digest"),
         ({"gateway": {"url": "notify.example.com"}}, "/gateway/url"),
+        ({"gateway": {"publicUrl": "https://notify.example.com/?a=b"}}, "/gateway/publicUrl"),
         ({"deliverer": {"slots": 0}}, "/deliverer/slots"),
         ({"egress": {"allowedCIDRs": ["10.0.0.1"]}}, "/egress/allowedCIDRs/0"),
         ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),

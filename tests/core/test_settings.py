@@ -19,6 +19,9 @@ from angarium_deliverer.settings import DelivererSettings
         ("ANGARIUM_DELIVERER_SLOTS", "many", "valid integer"),
         ("ANGARIUM_EGRESS_ALLOWED_CIDRS", "10.0.0.0/8,nonsense", "IPv4"),
         ("ANGARIUM_SEAL_KEYS", "hunter2", "32 bytes"),
+        ("ANGARIUM_PUBLIC_URL", "notify.example.com", "must be a URL"),
+        ("ANGARIUM_PUBLIC_URL", "https://me:hunter2@notify.example.com", "without query and credentials"),
+        ("ANGARIUM_PUBLIC_URL", "https://notify.example.com/?a=b", "without query"),
     ],
 )
 def test_a_wrong_value_names_its_variable(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from tests.deliverer.world import SOON, World, callback, deliverer, settings, wo
 
 from angarium.config import ConfigTail
 from angarium.keys import ShardKeys
-from angarium.notifications import Status
+from angarium.notifications import Notification, Priority, Status
 from angarium.queue import Consumer, Ending, Endings, Intake, Settlement
 from angarium.retries import Move
 from angarium.settings import RedisSettings
@@ -193,7 +194,10 @@ def test_which_patterns_hear() -> None:
     hearers.put(record)
     assert len(hearers.of("prd_shop", "notification.refused")) == 1
     assert hearers.of("prd_shop", "notification.delivered") == ()
-    assert "prd_shop" in hearers
-    assert "prd_other" not in hearers
+    told = Notification("not_0", "prd_shop", "shop/shop", "order.paid", b"", Priority.NORMAL, 0, ())
+    assert hearers.want(told)
+    assert not hearers.want(replace(told, tenant="prd_other"))
+    assert not hearers.want(replace(told, test=True))
+    assert not hearers.want(replace(told, event="notification.refused"))
     hearers.drop(record)
-    assert "prd_shop" not in hearers
+    assert not hearers.want(told)

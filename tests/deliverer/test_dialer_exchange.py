@@ -43,6 +43,19 @@ async def test_the_request_holds_what_was_asked_for_and_nothing_else(dialer: Dia
     }
 
 
+async def test_without_a_body_it_is_a_get_and_the_next_is_a_post_again(dialer: Dialer) -> None:
+    async with Receiver(reply(200, b"x" * 40_000)) as receiver:
+        read = await dialer.post(receiver.url + "?a=b", (), None, timeout=20, in_cluster=False, bounds=(50_000, 1))
+        cut = await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False)
+        again = await dialer.post(receiver.url, (), None, timeout=20, in_cluster=False)
+    assert (len(read.body), read.truncated) == (40_000, False)
+    assert [(len(answer.body), answer.truncated) for answer in (cut, again)] == [(16_384, True)] * 2
+    first, second, third = receiver.requests
+    assert (first.line, first.body, "content-length" in first.headers) == ("GET /hooks?a=b HTTP/1.1", b"", False)
+    assert (second.line, second.body) == ("POST /hooks HTTP/1.1", b"{}")
+    assert third.line == "GET /hooks HTTP/1.1"
+
+
 @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_000])
 async def test_bodies_of_any_size_arrive_whole_and_unasked(dialer: Dialer, size: int) -> None:
     """Nobody waits for `100 Continue`, which many receivers never send."""
@@ -110,6 +123,19 @@ async def test_a_request_that_was_sent_twice_is_told(dialer: Dialer) -> None:
         script.awake = True
         assert not (await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False)).resent
         assert metrics.RESENT._value.get() == before + 1
+
+
+async def test_what_may_be_sent_once_only_is_sent_once(dialer: Dialer) -> None:
+    script = Forgetful()
+    async with Receiver(script) as receiver:
+        await warm(dialer, receiver, 2)
+        script.awake, receiver.requests = False, []
+        before = metrics.RESENT._value.get()
+        with pytest.raises(DialError) as failure:
+            await dialer.post(receiver.url, JSON, b"{}", timeout=20, in_cluster=False, bounds=(1000, 1))
+        assert (failure.value.reason, len(receiver.requests)) == (DialReason.CONNECTION_RESET, 1)
+        assert "twice" not in failure.value.detail
+        assert metrics.RESENT._value.get() == before
 
 
 async def test_a_request_is_sent_twice_at_most(dialer: Dialer) -> None:

@@ -125,8 +125,8 @@ class Twilio(SpecModel):
     status_callbacks: bool = Field(
         default=True,
         strict=True,
-        description="Whether Twilio is asked to tell the gateway what became of each message; else a message counts as"
-        " delivered when Twilio has taken it.",
+        description="Whether Twilio is asked to tell the gateway what became of each message, where the gateway has a"
+        " public URL; else deliverers ask Twilio now and then.",
     )
 
 

@@ -40,6 +40,7 @@ RECOVERED = Counter(
 )
 STALE = Counter("angarium_settles_stale", "Attempts whose delivery another deliverer had taken over meanwhile")
 RESENT = Counter("angarium_requests_resent", "Requests that libcurl sent again: the receiver may hear twice")
+REPORTS = Counter("angarium_reports", "What carriers told of messages, by what became of it", ["result"])
 DELIVERY_LATENCY = Histogram(
     "angarium_delivery_latency_seconds", "From accepted to delivered", ["priority"], buckets=LATENCY
 )

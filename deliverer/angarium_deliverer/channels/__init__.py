@@ -7,14 +7,17 @@ and what sends through one is a sender.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from angarium.contents import Content
 from angarium.egress import EgressPolicy
 from angarium.notifications import Outcome
+from angarium.queue import Report
 from angarium.records import ProviderRecord
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.resolver import Resolver
+
+MAYBE = "?"  # a reference that begins so says that it may have been sent; any other, that it was
 
 
 @dataclass(slots=True)
@@ -22,6 +25,7 @@ class Message:
     """One attempt to bring a content to a recipient. Times in ms.
 
     `id` is the delivery's, the same in all its attempts; `reference` is what an earlier one left in its outcome.
+    `recovered`: a deliverer died in this very attempt, and nobody knows how far it had come.
     """
 
     id: str
@@ -32,6 +36,7 @@ class Message:
     created_ms: int
     expires_ms: int = 0
     reference: str = ""
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Way:
     resolver: Resolver
     policy: EgressPolicy
     ca_file: str | None = None
+    public_url: str = ""  # where carriers reach the gateway; empty: they don't
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,20 @@ class Sender(Protocol):
 
     def retire(self) -> None:
         """No more will be sent: what is under way ends, connections that are idle are closed."""
+        ...
+
+
+class Unproven(Exception):
+    """A report that is not its carrier's, or can't be shown to be."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A sender whose carrier tells by itself what became of messages."""
+
+    def told(self, report: Report) -> Outcome:
+        """What a report says: delivered, refused for good, or nothing yet (SENT). Its `reference` is how that of a
+        delivery begins that waits for this message. Raises Unproven."""
         ...
 
 

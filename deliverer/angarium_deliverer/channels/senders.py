@@ -7,12 +7,20 @@ from angarium_deliverer.channels.slack import Slack
 from angarium_deliverer.channels.smtp import Smtp
 from angarium_deliverer.channels.telegram import Telegram
 
+
+def _twilio(account: Account, way: Way) -> Sender:
+    from angarium_deliverer.channels.twilio import Twilio  # its package takes 33 MiB: only where it is needed
+
+    return Twilio(account, way)
+
+
 SENDERS: dict[str, Make] = {
     "apprise": Apprise,
     "fcm": Fcm,
     "slack": Slack,
     "smtp": Smtp,
     "telegram": Telegram,
+    "twilio": _twilio,
 }
 
 

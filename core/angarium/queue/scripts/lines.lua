@@ -120,7 +120,7 @@ local ups = {}
 
 local function announce(id, result) -- that it has ended: in `result`, and where it is found again if that gets lost
   redis.call('ZADD', base .. 'ended', now, id)
-  result[3], result[4] = id, now
+  result[#result + 1], result[#result + 2] = id, now
 end
 
 local function end_in_part(up, id, tenant, state, retention, result)
