@@ -88,6 +88,12 @@ def part_id(notification: str, index: int, number: int) -> str:
     return notification[:14] + _encode(int.from_bytes(digest, "big") >> 2, 14) + notification[-2:]
 
 
+def announcement_id(notification: str, at_ms: int) -> str:
+    """The id of the notification that tells of another's end at that time; in the same shard."""
+    digest = hashlib.blake2b(f"{notification} ended {at_ms}".encode(), digest_size=9).digest()
+    return _beginning(at_ms) + _encode(int.from_bytes(digest, "big") >> 2, 14) + notification[-2:]
+
+
 def delivery_id(notification: str, index: int) -> str:
     """The id of a notification's `index`-th delivery, counted from 0."""
     return f"dlv_{notification[4:]}_{index}"

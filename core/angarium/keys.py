@@ -91,6 +91,11 @@ class ShardKeys:
         return f"{self._base}expiry"
 
     @cached_property
+    def ended(self) -> str:
+        """ZSET notification → when it ended (ms), until who wants to hear of it has been told."""
+        return f"{self._base}ended"
+
+    @cached_property
     def callback_backlog(self) -> str:
         """HASH callback → waiting deliveries."""
         return f"{self._base}callbacks:backlog"

@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 LONGEST = 128  # characters of a name or of a pattern
 NAME = r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 PATTERN = r"^(([A-Za-z0-9_-]+|\*)\.)*([A-Za-z0-9_-]+|\*\*?)$"  # RE2 and re read it alike
+RESERVED = "notification"  # first segment of the events by which ends of notifications are told; nobody posts them
 NAME_RULE = "segments are letters, digits, - and _, joined by dots"
 PATTERN_RULE = f"{NAME_RULE}; * stands for one segment, ** for the rest"
 

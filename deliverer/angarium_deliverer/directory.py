@@ -20,6 +20,7 @@ from angarium_deliverer.channels import Account, Reporting, Way
 from angarium_deliverer.channels.senders import make_sender
 from angarium_deliverer.channels.webhook import Webhook
 from angarium_deliverer.expansion import Expansion, GroupStore, Nowhere
+from angarium_deliverer.hearers import Hearers
 from angarium_deliverer.routes import Carrier, Route
 
 log = logging.getLogger(__name__)
@@ -69,6 +70,7 @@ class Directory:
         self._carriers: dict[str, Carrier] = {}  # by the id of their provider
         self._products: dict[str, tuple[str, str]] = {}  # by record key: an organization's id and its product's
         self._product_of: dict[str, str] = {}
+        self.hearers = Hearers()
         self._quotas: dict[str, tuple[str, int | None]] = {}  # by record key: a tenant's id and its backlog's
         self._routes: dict[str, Outlet] = {}  # by rte_ id, as they are asked for
 
@@ -161,6 +163,7 @@ class Directory:
                 self._by_key[key] = prepared
                 if isinstance(prepared, Subscriber):
                     self._by_id[prepared.record.id] = prepared
+                    self.hearers.put(prepared.record)
                 else:
                     self._carriers[prepared.record.id] = prepared
             if not isinstance(record, CallbackRecord):
@@ -171,6 +174,7 @@ class Directory:
         before = self._by_key.pop(key, None)
         if isinstance(before, Subscriber):
             self._by_id.pop(before.record.id, None)
+            self.hearers.drop(before.record)
         elif before:
             self._carriers.pop(before.record.id, None)
             before.sender.retire()

@@ -5,9 +5,10 @@ is heard twice does nothing the second time; what can't be dealt with now is hea
 """
 
 import logging
+from collections.abc import Callable
 
 from angarium.notifications import Attempt, Notification, Outcome, Result, Target
-from angarium.queue import Duplicates, Heard, Queue, Report, Reports, Told
+from angarium.queue import Duplicates, Ending, Heard, Queue, Report, Reports, Told
 from angarium.retries import Move
 from angarium.telemetry import metrics
 from angarium_deliverer import journal
@@ -25,9 +26,18 @@ MOVES = {Result.DELIVERED: Move.DELIVERED, Result.PERMANENT: Move.REFUSED}
 class Listener:
     """`public`: whether carriers are told where to report at all; who doesn't know can't check what they say."""
 
-    def __init__(self, queue: Queue, directory: Directory, duplicates: Duplicates, *, public: bool) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        directory: Directory,
+        duplicates: Duplicates,
+        *,
+        public: bool,
+        ended: Callable[[Ending], None],
+    ) -> None:
         self._queue, self._directory, self._duplicates = queue, directory, duplicates
         self._reports, self._public = Reports(queue), public
+        self._reports.ended = ended
 
     async def step(self) -> float:
         """One round of `forever`; nobody is asked where no carrier tells anything."""
@@ -80,7 +90,14 @@ class Listener:
         move, own = MOVES[outcome.result], carrier.record
         outcome.response = {"provider": own.name, **(outcome.response or {})}
         entry = journal.report_entry(delivery, move, outcome)
-        told = Told(move, outcome.reason, entry, f"{own.id} {outcome.reference}", f"{own.id} {MAYBE}")
+        told = Told(
+            move,
+            outcome.reason,
+            entry,
+            f"{own.id} {outcome.reference}",
+            f"{own.id} {MAYBE}",
+            self._directory.hearers.want(notification),
+        )
         result = await self._reports.settle(heard, notification, told)
         if result == "settled":
             journal.reported(notification, target, delivery, move, outcome.reason)

@@ -157,7 +157,14 @@ class Relay:
 
     async def _refuse(self, started: Started, channel: str, reason: str, detail: str) -> None:
         entry = journal.refusal_entry(started.attempt, reason, detail)
-        settlement = Settlement(started, Move.REFUSED, reason, timeline=entry, counts=False)
+        settlement = Settlement(
+            started,
+            Move.REFUSED,
+            reason,
+            timeline=entry,
+            counts=False,
+            announced=self._directory.hearers.want(started.attempt.notification),
+        )
         if await _persist(self._consumer.settle, settlement) is None:
             metrics.STALE.inc()
         else:
@@ -185,7 +192,7 @@ class Relay:
         settlement = Settlement(
             started, decision.move, decision.reason, decision.delay, entry, outlet.endpoint, outcome.gone,
             counts=not notification.test and not outcome.blameless and self._is_current(attempt, outlet),
-            reference=outcome.reference,
+            reference=outcome.reference, announced=self._directory.hearers.want(notification),
         )  # fmt: skip
         due = await _persist(self._consumer.settle, settlement)
         if due is not None:

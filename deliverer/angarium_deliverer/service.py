@@ -13,6 +13,7 @@ from angarium.loops import forever
 from angarium.people import People
 from angarium.queue import Census, Consumer, Duplicates, Expander, Layout, Pacing, Queue, Upkeep
 from angarium.telemetry.probes import Probes
+from angarium_deliverer.announcer import Announcer
 from angarium_deliverer.channels import Way
 from angarium_deliverer.dialer import Dialer
 from angarium_deliverer.directory import Directory
@@ -53,8 +54,10 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch, relay.taking)
+        announcer = Announcer(queue, directory.hearers, tail)
+        consumer.ended = announcer.hear
         sampler = Sampler(queue, tail)
-        listener = Listener(queue, directory, Duplicates(queue), public=bool(settings.public_url))
+        listener = Listener(queue, directory, Duplicates(queue), public=bool(settings.public_url), ended=announcer.hear)
         _install(probes, queue, tail, relay, stop)
         async with running(
             forever("config", tail.run),
@@ -67,6 +70,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                     forever("read", reading(limiter, recoverer, relay)),
                     forever("limit", limiter.step),
                     forever("promote", promoter.step),
+                    forever("announce", announcer.step),
                     forever("recover", recoverer.step),
                     forever("listen", listener.step),
                     forever("expire", Janitor(queue, upkeep, layout).step),

@@ -10,7 +10,7 @@ from aiohttp.helpers import rfc822_formatted_time
 
 
 class Answer(web.StreamResponse):
-    """Head and body, both known when it is made; never 304."""
+    """Head and body, both known when it is made."""
 
     def __init__(self, status: int, body: bytes, fields: Mapping[str, str]) -> None:
         super().__init__(status=status, headers=fields)
@@ -45,6 +45,17 @@ class Answer(web.StreamResponse):
             f"Server: angarium\r\nX-Content-Type-Options: nosniff\r\n"
             f"Content-Length: {len(self._body_bytes)}\r\nDate: {rfc822_formatted_time()}\r\n\r\n"
         ).encode()
+
+
+class NotModified(Answer):
+    """304: it is still as the caller knows it."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__(304, b"", fields)
+
+    def head(self) -> bytes:
+        """Without a length, which would be the document's."""
+        return super().head().replace(b"Content-Length: 0\r\n", b"")
 
 
 class NoContent(Answer):

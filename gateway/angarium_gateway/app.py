@@ -42,12 +42,9 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     app[keys.TOKENS] = Tokens(directory, issuers)
     app[keys.TAIL] = ConfigTail(settings.redis)
     app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
-    app[keys.IN_PROGRESS], app[keys.TESTS], app[keys.IMPORTS], app[keys.EDITING] = (
-        InProgress(),
-        Counter(),
-        Counter(),
-        Counter(),
-    )
+    app[keys.IN_PROGRESS] = InProgress()
+    for counts in (keys.TESTS, keys.IMPORTS, keys.EDITING, keys.WAITING):
+        app[counts] = Counter()
     app.cleanup_ctx.append(_storage)
     for endpoint in ENDPOINTS:
         handler = guarded(endpoint.serve, endpoint.permission, needs_storage=endpoint.needs_storage)

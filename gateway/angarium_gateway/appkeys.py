@@ -37,6 +37,7 @@ LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
 TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
 IMPORTS = web.AppKey("IMPORTS", Counter[str])  # lists of users that are being taken in, by tenant
+WAITING = web.AppKey("WAITING", Counter[str])  # requests that wait for a notification to end, by tenant
 EDITS = web.AppKey("EDITS", EditStore)
 EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operator, by tenant
 REPORTS = web.AppKey("REPORTS", Reports)

@@ -74,6 +74,7 @@ def _operation(endpoint: Endpoint) -> Document:
         "responses": {
             str(endpoint.status): _answer(endpoint, _described(endpoint), endpoint.lines),
             **({"207": _answer(endpoint, endpoint.partly)} if endpoint.partly else {}),
+            **({"304": {"description": "Nothing has changed."}} if "ETag" in endpoint.answer_headers else {}),
             **_refusals(endpoint.problems),
         },
     }

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from angarium.payload import instant
 from angarium.people import Erased, Group, User
-from angarium_gateway.clock import instant
 
 Document = dict[str, Any]
 MEMBERS = ("key", "name", "phone", "email", "locale", "slack", "telegram")

@@ -1,5 +1,6 @@
 """Answers from what is stored; their shapes are in `responses`."""
 
+import hashlib
 from typing import Any
 
 import orjson
@@ -7,9 +8,9 @@ import orjson
 from angarium.contents import channels_of
 from angarium.identifiers import delivery_id, parse_delivery_id
 from angarium.notifications import GROUP, NOBODY, Delivery, Notification, Recipients, Stored, Target
+from angarium.payload import instant, opening
 from angarium.topics import read_post
-from angarium_gateway.answers import Answer
-from angarium_gateway.clock import instant
+from angarium_gateway.answers import Answer, NotModified
 from angarium_gateway.directory import Tenant
 
 Document = dict[str, Any]
@@ -21,9 +22,14 @@ def json_response(document: Document, status: int = 200, headers: dict[str, str]
     return Answer(status, orjson.dumps(document), JSON | headers if headers else JSON)
 
 
-def payload(event: str, created_ms: int, data: bytes) -> bytes:
-    """The very bytes that receivers get; `data` is JSON."""
-    return b"%b%b}" % (_opening(event, created_ms), data)
+def known_or_new(document: Document, known: str | None) -> Answer:
+    """JSON with an ETag, or 304 where that is among the `known` (If-None-Match, RFC 9110, 13.1.2)."""
+    body = orjson.dumps(document)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    fields = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if known and (known.strip() == "*" or tag in [each.strip().removeprefix("W/") for each in known.split(",")]):
+        return NotModified(fields)
+    return Answer(200, body, JSON | fields)
 
 
 def what(notification: Notification) -> Document:
@@ -51,11 +57,7 @@ def whom(target: Target, tenant: Tenant) -> Document:
 
 def payload_data(notification: Notification, body: bytes) -> orjson.Fragment:
     """The bytes of `data` again, from what callbacks get."""
-    return orjson.Fragment(body[len(_opening(notification.event, notification.created_ms)) : -1])
-
-
-def _opening(event: str, created_ms: int) -> bytes:
-    return f'{{"type":"{event}","timestamp":"{instant(created_ms)}","data":'.encode("ascii")
+    return orjson.Fragment(body[len(opening(notification.event, notification.created_ms)) : -1])
 
 
 def accepted(notification: Notification, tenant: Tenant) -> Document:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from angarium.contents import CONTENTS, Content, write_by_channel
 from angarium.identifiers import parse_delivery_id
 from angarium.notifications import Priority, Status
-from angarium.patterns import LONGEST, NAME, validate_event
+from angarium.patterns import LONGEST, NAME, RESERVED, validate_event
 from angarium.resources import CallbackDelivery, Rotation
 from angarium.resources.callback import SOME_EVENTS, Pattern
 from angarium.resources.endpoints import HEADER_RULES, HeaderValue, Url
@@ -39,6 +39,12 @@ def _within_reach(ms: int) -> int:
     if ms > now_ms() + AHEAD_MS:
         raise ValueError("must be within 90 days from now")
     return ms
+
+
+def _theirs(event: str) -> str:
+    if validate_event(event).partition(".")[0] == RESERVED:
+        raise ValueError("events that begin with notification are told by Angarium, of what became of yours")
+    return event
 
 
 def _delivery(text: str) -> str:
@@ -77,7 +83,10 @@ class Request(BaseModel):
 class NotificationRequest(Request):
     """A notification to be delivered to the callbacks that subscribe to its event."""
 
-    event: EventName = Field(description="Name of what happened: segments of letters, digits, - and _, joined by dots.")
+    event: Annotated[EventName, AfterValidator(_theirs)] = Field(
+        description="Name of what happened: segments of letters, digits, - and _, joined by dots; the first is not"
+        " `notification`."
+    )
     data: Any = Field(description="Any JSON value; receivers get it exactly as it was sent.")
     priority: Priority = Field(default=Priority.NORMAL, description="Which lane it waits in.")
     deliver_at: Annotated[Instant, AfterValidator(_within_reach)] | None = Field(
@@ -164,7 +173,9 @@ _MESSAGE = {"channel", "contents", "to"}  # without data, it is no event
 _WHITE = b" \t\r\n"
 _BLANKS = rb"[ \t\r\n]*"
 _PRIORITY = _BLANKS.join([rb'"priority"', rb":", rb'"(?P<priority>high|normal|low)"'])
-_EVENT = _BLANKS.join([rb'"event"', rb":", rb'"(?P<event>%b)"' % NAME.strip("^$").encode()])
+_EVENT = _BLANKS.join(
+    [rb'"event"', rb":", rb'"(?P<event>(?!%b[."])%b)"' % (RESERVED.encode(), NAME.strip("^$").encode())]
+)
 _HEAD = re.compile(_BLANKS.join([rb"", rb"\{", _EVENT, rb",", rb"(?:" + _PRIORITY, rb",", rb')?"data"', rb":", rb""]))
 _TAIL = re.compile(_BLANKS.join([rb"", rb",", _PRIORITY, rb"\Z"]))
 _LONGEST_TAIL = 64
@@ -330,6 +341,18 @@ class ListQuery(Request):
     )
     since: Instant | None = Field(default=None, description="Only those accepted at this time or later.")
     until: Instant | None = Field(default=None, description="Only those accepted before this time.")
+
+
+class WaitQuery(Request):
+    """Whether to wait."""
+
+    wait: float = Field(
+        default=0.0,
+        ge=0,
+        le=30,
+        description="Seconds to wait for the notification to end, if it is still pending; then it is answered as it"
+        " stands.",
+    )
 
 
 class RecipientsQuery(Request):

@@ -201,6 +201,8 @@ async def killed(bed: Bed, got: Counter[bytes]) -> None:
                 await asyncio.sleep(0.005)
             child.kill()
             child.wait()
+            counts = await bed.recipients(notification)
+            print(f"killed at {counts.total:,} expanded, {counts.delivered:,} delivered")
             kills += 1
     deliverer, ready = bed.deliverer("last")
     with deliverer:

@@ -176,7 +176,7 @@ async def test_what_stays_can_not_be_changed(
         ("Provider", {"smtp": None, "fcm": {"projectID": "shop-42"}, "timeout": "1s", "retry": {"schedule": []}}),
         ("Provider", {"smtp": None, "slack": {"apiUrl": "http://slack.test:8080/api"}, "suspend": True}),
         ("Provider", {"smtp": None, "telegram": {}}),
-        ("Provider", {"smtp": None, "apprise": {"schemas": ["discord", "mailto"]}}),
+        ("Provider", {"smtp": None, "apprise": {"schemas": ["discord", "ntfy"]}}),
         ("Topic", {"path": "a/b", "suspend": True, "topicHash": {"secretName": "chosen-late"}}),
         ("Topic", {"variables": {"n": {}}, "examples": [{"name": "x", "metadata": {"n": "x", "deep": [{"a": 1}]}}]}),
     ],

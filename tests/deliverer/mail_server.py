@@ -97,7 +97,9 @@ async def mail_server(
                 authenticator=_authenticate, loop=asyncio.get_running_loop(),
             )  # fmt: skip
 
-    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0, ssl=tls if implicit else None)
+    server = await asyncio.get_running_loop().create_server(
+        make, "127.0.0.1", mailbox.port, ssl=tls if implicit else None
+    )
     mailbox.port = server.sockets[0].getsockname()[1]
     try:
         yield mailbox

@@ -45,13 +45,18 @@ class Receiver:
     """Listens on a port of its own while the context lasts. `gone` is set when a client has hung up."""
 
     def __init__(
-        self, script: Script | bytes = NO_CONTENT, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+        self,
+        script: Script | bytes = NO_CONTENT,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self._script = always(script) if isinstance(script, bytes) else script
         self._tls, self._host = tls, host
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[Request] = []
-        self.connections = self.port = 0
+        self.connections, self.port = 0, port
         self.came = asyncio.Event()
         self.gone = asyncio.Event()
 
@@ -62,7 +67,7 @@ class Receiver:
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}/hooks"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, self._host, 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._serve, self._host, self.port, ssl=self._tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self
 

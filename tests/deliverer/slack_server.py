@@ -49,6 +49,11 @@ class Workspace:
             return self._hooked(request) if method == "POST" else reply(302, b"", location="https://api.slack.com/")
         if path.startswith("/services/"):
             return reply(404, b"no_service", content_type="text/html")
+        if path == "/api/auth.test":
+            known = request.headers.get("authorization") == f"Bearer {TOKEN}"
+            return said(
+                {"ok": True, "user": "courier", "team": "Shop"} if known else {"ok": False, "error": "invalid_auth"}
+            )
         if path != "/api/chat.postMessage":
             return said({"ok": False, "error": "unknown_method", "req_method": path.rpartition("/")[2]})
         return said(self._posted(request))

@@ -67,6 +67,9 @@ class Bot:
             return failed(404, "Not Found")
         if token != TOKEN:
             return failed(401, "Unauthorized")
+        if method.lower() == "getme":
+            bot = {"id": 110201543, "is_bot": True, "first_name": "Shop", "username": "shopbot"}
+            return reply(200, json.dumps({"ok": True, "result": bot}).encode(), content_type="application/json")
         if method.lower() != "sendmessage":
             return failed(404, "Not Found: method not found")
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 import pytest
 from aiohttp import ClientSession
 from prometheus_client import REGISTRY
 from tests.deliverer import twilio_server as twilio
+from tests.deliverer.receivers import Receiver
 from tests.deliverer.texting import LOGIN, account, provider, text, told
 from tests.deliverer.twilio_server import JANE, Twilio, signed
-from tests.deliverer.world import SOON, World, deliverer, process, settings, world
+from tests.deliverer.world import SOON, World, callback, deliverer, process, settings, world
 from tests.gateway.running import Gateway, running
 
 from angarium.identifiers import notification_id
@@ -97,6 +99,19 @@ async def test_a_report_ends_the_delivery_and_stands_in_its_timeline(scene: Scen
     assert await scene.shop.counters() == {"accepted": 2, "delivered": 1, "refused": 1, "dead": 0, "waiting": 0}
     assert scene.server.looks == []
     assert await scene.kept() == 0
+
+
+async def test_what_ends_by_a_report_is_told_to_who_wants_to_hear(scene: Scene) -> None:
+    async with Receiver() as hearer, deliverer(scene.settings()):
+        events = {"events": ("notification.refused",)}
+        await scene.shop.declare(callback("hearer", hearer.url).model_copy(update=events))
+        await scene.shop.applied()
+        notification, sid = await scene.sent()
+        await scene.tell(sid, "undelivered", 30003)
+        async with asyncio.timeout(SOON):
+            await hearer.came.wait()
+    data = orjson.loads(hearer.requests[0].body)["data"]
+    assert (data["id"], data["deliveries"][0]["reason"]) == (notification.id, "twilio_30003")
 
 
 async def test_what_is_not_signed_by_twilio_changes_nothing(scene: Scene) -> None:

@@ -82,6 +82,8 @@ class Twilio:
         url = urlsplit(target)
         if not _logged_in(request.headers.get("authorization", "")):
             return failed(401, 20003, "Authenticate")
+        if url.path == f"{_BASE.removesuffix('/Messages')}.json" and method == "GET":
+            return said({"sid": ACCOUNT, "status": "active", "type": "Full"})
         if url.path == f"{_BASE}.json" and method == "POST":
             return self._create(request)
         if url.path == f"{_BASE}.json" and method == "GET":

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.gateway.running import Gateway, raw
 
+from angarium.payload import instant
 from angarium_gateway.bodies import split
-from angarium_gateway.clock import instant, parse_instant
+from angarium_gateway.clock import parse_instant
 from angarium_gateway.idempotency import parse_key
 from angarium_gateway.problems import Problem
 

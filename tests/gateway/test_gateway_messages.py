@@ -10,9 +10,9 @@ from tests.gateway.running import Gateway
 
 from angarium.contents import Email, read_content
 from angarium.identifiers import route_id
+from angarium.payload import instant
 from angarium.queue import Ledger, Queue
 from angarium.records import ProviderRecord
-from angarium_gateway.clock import instant
 
 CONTENT = {"subject": "Order 1042", "text": "It is on its way."}
 

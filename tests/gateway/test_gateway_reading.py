@@ -194,3 +194,64 @@ async def test_many_readers_at_once(gateway: Gateway) -> None:
     posted = await gateway.post("order.paid")
     shown = await asyncio.gather(*[read(gateway, posted.headers["Location"]) for _ in range(50)])
     assert {each["id"] for each in shown} == {posted.json["id"]}
+
+
+async def test_what_has_not_changed_is_not_sent_again(gateway: Gateway, courier: Courier) -> None:
+    posted = await gateway.post("order.paid")
+    place = posted.headers["Location"]
+    first = await gateway.ask("GET", place)
+    tag = first.headers["ETag"]
+    for known in (tag, f'"other", W/{tag}', "*"):
+        again = await gateway.ask("GET", place, headers={"If-None-Match": known})
+        assert (again.status, again.body, again.headers["ETag"]) == (304, b"", tag)
+    assert (await gateway.ask("GET", place, headers={"If-None-Match": '"other"'})).status == 200
+    await courier.settle(Move.DELIVERED)
+    changed = await gateway.ask("GET", place, headers={"If-None-Match": tag})
+    assert (changed.status, changed.json["status"]) == (200, "delivered")
+    assert changed.headers["ETag"] != tag
+
+
+async def test_who_waits_is_answered_when_it_has_ended(gateway: Gateway, courier: Courier) -> None:
+    posted = await gateway.post("order.paid")
+    waiting = asyncio.create_task(gateway.ask("GET", posted.headers["Location"], params={"wait": "30"}))
+    await courier.settle(Move.RETRY, "http_503", 0.0)
+    await courier.promote()
+    await courier.settle(Move.REFUSED, "http_410")
+    answer = await waiting
+    assert (answer.status, answer.json["status"]) == (200, "refused")
+    assert (await read(gateway, posted.headers["Location"], wait="30"))["status"] == "refused"  # at once
+
+
+async def test_who_waits_in_vain_gets_it_as_it_stands(gateway: Gateway) -> None:
+    posted = await gateway.post("order.paid")
+    assert (await read(gateway, posted.headers["Location"], wait="0.05"))["status"] == "pending"
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "long", "nan", ""])
+async def test_a_wait_that_is_none(gateway: Gateway, wait: str) -> None:
+    posted = await gateway.post("order.paid")
+    answer = await gateway.ask("GET", posted.headers["Location"], params={"wait": wait})
+    assert (answer.status, answer.json["errors"][0]["parameter"]) == (422, "wait")
+
+
+async def test_only_so_many_of_a_tenant_may_wait(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("angarium_gateway.handlers.reading.MOST_WAITING", 1)
+    place = (await gateway.post("order.paid")).headers["Location"]
+    first = asyncio.create_task(gateway.ask("GET", place, params={"wait": "30"}))
+    async with asyncio.timeout(20):
+        while (second := await gateway.ask("GET", place, params={"wait": "0.01"})).status == 200:
+            if first.done():  # it came while the other was waiting
+                first = asyncio.create_task(gateway.ask("GET", place, params={"wait": "30"}))
+            await asyncio.sleep(0.01)
+    assert (second.status, second.headers["Retry-After"]) == (429, "1")
+    first.cancel()
+    async with asyncio.timeout(20):
+        while (await gateway.ask("GET", place, params={"wait": "0.01"})).status != 200:  # who hung up waits no more
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("event", ["notification.delivered", "notification", "notification.x.y"])
+async def test_nobody_posts_what_angarium_tells(gateway: Gateway, event: str) -> None:
+    for members in ({}, {"expiresAt": "2100-01-01T00:00:00Z"}):
+        answer = await gateway.post(event, members=members)
+        assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/event")

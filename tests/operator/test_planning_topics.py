@@ -199,12 +199,6 @@ def test_what_is_endlessly_deep_is_refused_when_it_is_read() -> None:
             'provider "mail" carries sms and whatsapp: name one as channel',
         ),
         ([provider()], MAIL | {"channel": "sms"}, "ChannelNotCarried", 'provider "mail" carries email: not sms'),
-        (
-            [provider(spec={"smtp": None, "apprise": {"schemas": ["discord"]}})],
-            MAIL,
-            "ChannelNotCarried",
-            'provider "mail" carries nothing that topics can use',
-        ),
     ],
 )
 def test_what_leads_nowhere_is_named(others: list[Any], integration: dict[str, Any], reason: str, message: str) -> None:

@@ -108,7 +108,8 @@ class HumanFormatter(logging.Formatter):
 
 def attempt(line: dict[str, Any]) -> str:
     """The one line of each attempt."""
-    why = f" {line['reason']}" if line.get("reason") else ""
+    reason = line.get("reason")
+    why = f" {reason}" if reason and reason != line["outcome"] else ""
     what = f"attempt {line['attempt']}  {line['outcome']}{why}, {line['ms']} ms"
     return f"{line['notification']} → {line.get('callback') or line['channel']}  {what}"
 

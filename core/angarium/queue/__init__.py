@@ -12,6 +12,7 @@ from angarium.cursors import InvalidCursor
 from angarium.queue.census import Backlog, CallbackHealth, Census
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
 from angarium.queue.duplicates import Duplicates
+from angarium.queue.endings import Ending, Endings
 from angarium.queue.expander import Expander, Progress
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
@@ -30,6 +31,8 @@ __all__ = [
     "Census",
     "Consumer",
     "Duplicates",
+    "Ending",
+    "Endings",
     "Entry",
     "Expander",
     "Filters",

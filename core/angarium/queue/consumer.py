@@ -6,7 +6,7 @@ found dead (angarium.config.presence) and another claims it.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -20,6 +20,7 @@ from angarium.link import Argument
 from angarium.notifications import Attempt, Notification
 from angarium.queue.bells import Bells
 from angarium.queue.codec import Ticket, parse_ticket, read_doc
+from angarium.queue.endings import Ending
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
 
@@ -76,6 +77,7 @@ class Settlement:
     gone: bool = False  # the receiver wants no more
     counts: bool = True  # for or against the endpoint's health; False where nothing was sent, and for tests
     reference: str = ""  # the carrier's name for what was sent
+    announced: bool = False  # somebody wants to hear of the notification's end
 
     @property
     def says(self) -> str:
@@ -104,6 +106,7 @@ class Consumer:
     def __init__(self, queue: Queue, name: str, block: float = 2.0) -> None:
         """`block`: seconds that wait() waits for something to be ready."""
         self.name = name
+        self.ended: Callable[[Ending], None] = lambda _: None  # hears of ends that are to be announced
         self._queue = queue
         self._bells = Bells(queue, block)
         self._hasty = queue.link.hasty()
@@ -202,6 +205,8 @@ class Consumer:
     async def settle(self, settlement: Settlement) -> float | None:
         """End an attempt; epoch seconds at which the next is due (0 for none), or None: another had taken it over."""
         answer = await self._batcher(settlement.started.entry.keys).submit(settlement)
+        if len(answer) > 2:
+            self.ended(Ending(answer[2].decode("ascii"), answer[3]))
         return answer[1] / 1000 if answer[0] == b"settled" else 0.0 if answer[0] == b"again" else None
 
     def _batcher(self, keys: ShardKeys) -> Batcher[Settlement, list[Any]]:
@@ -218,7 +223,7 @@ class Consumer:
                 entry.lane, entry.id, entry.ticket.text, started.fence, settlement.move.value,
                 round(settlement.delay * 1000), settlement.reason, settlement.timeline,
                 started.attempt.notification.retention_s, settlement.endpoint, settlement.says,
-                settlement.refers,
+                settlement.refers, "1" if settlement.announced else "",
             ]  # fmt: skip
         return list(await SETTLE.run(self._queue.link, [keys.counters], arguments))
 

@@ -5,6 +5,7 @@ and only for a delivery that waits, whose id nobody guesses: so strangers fill n
 report leaves it to the next; dealing with it twice does nothing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ from angarium.identifiers import DeliveryReference, InvalidIdentifier, parse_del
 from angarium.keys import ShardKeys
 from angarium.notifications import Notification
 from angarium.queue.codec import read_doc
+from angarium.queue.endings import Ending
 from angarium.queue.queue import Queue, script
 from angarium.retries import Move
 
@@ -65,6 +67,7 @@ class Told:
     timeline: bytes
     message: str
     maybe: str
+    announced: bool = False  # somebody wants to hear of the notification's end
 
 
 class Reports:
@@ -72,6 +75,7 @@ class Reports:
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self.ended: Callable[[Ending], None] = lambda _: None  # hears of ends that are to be announced
 
     async def note(self, report: Report) -> Literal["kept", "late", "full"]:
         """Keep it while its delivery waits; raises InvalidIdentifier where its delivery can't be one."""
@@ -105,9 +109,14 @@ class Reports:
             self._queue.link,
             [heard.keys.counters],
             [heard.text, notification.id, index, notification.tenant, target.id, told.move.value, told.reason,
-             told.timeline, notification.retention_s, told.message, told.maybe],
+             told.timeline, notification.retention_s, told.message, told.maybe,
+             "1" if told.announced else ""],
         )  # fmt: skip
-        return "settled" if answer == b"settled" else "busy" if answer == b"busy" else "over"
+        if not isinstance(answer, list):
+            return "busy" if answer == b"busy" else "over"
+        if len(answer) > 1:
+            self.ended(Ending(answer[1].decode("ascii"), answer[2]))
+        return "settled"
 
     async def drop(self, heard: Heard) -> None:
         """Hear it no more."""

@@ -39,7 +39,7 @@ class Webhook:
     async def deliver(self, attempt: Attempt, callback: CallbackRecord, signer: Signer) -> Outcome:
         """One POST of the notification's very bytes, signed at this moment with every live key."""
         body, now = attempt.notification.body, int(self._clock())
-        if body.startswith(b"["):  # posted to a topic: others get something else of it
+        if body[:1] == b"[":  # posted to a topic: others get something else of it
             body = payload_of(body)
         changing = (
             ("webhook-id", attempt.delivery),

@@ -2,11 +2,11 @@
 
 from aiohttp import web
 
+from angarium.payload import instant
 from angarium.tokens import SCOPES
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import PROBES
-from angarium_gateway.clock import instant
 from angarium_gateway.directory import Caller
 
 

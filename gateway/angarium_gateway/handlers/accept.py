@@ -8,6 +8,7 @@ from prometheus_client import Counter
 
 from angarium import tokens
 from angarium.notifications import Notification, Target
+from angarium.payload import payload
 from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.telemetry import metrics
 from angarium_gateway import render
@@ -76,7 +77,7 @@ def _compose(
         tenant=tenant.id,
         product=tenant.product,
         event=asked.event,
-        body=asked.data if asked.to else render.payload(asked.event, now, asked.data),
+        body=asked.data if asked.to else payload(asked.event, now, asked.data),
         priority=asked.priority,
         created_ms=now,
         targets=targets,

@@ -19,7 +19,6 @@ from angarium_gateway.appkeys import DIRECTORY, EDITING, EDITS, SETTINGS, STOP
 from angarium_gateway.bodies import read_body, require_json, split
 from angarium_gateway.callbacks import find, view
 from angarium_gateway.directory import Caller, Tenant
-from angarium_gateway.handlers.testing import one_more
 from angarium_gateway.idempotency import parse_key
 from angarium_gateway.problems import (
     CALLBACKS_FORBIDDEN,
@@ -37,6 +36,7 @@ from angarium_gateway.problems import (
     Problem,
 )
 from angarium_gateway.requests import CallbackChange, CallbackRequest, R, read_members
+from angarium_gateway.waiting import one_more
 
 BEGUN = 0.9  # share of the operator's time in which it must have begun: the rest is for ending
 SEEN = 2.0  # s until this gateway itself knows what was done; an answer is given without that, too

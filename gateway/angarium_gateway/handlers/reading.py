@@ -3,22 +3,29 @@
 from aiohttp import web
 
 from angarium.identifiers import InvalidIdentifier
-from angarium.notifications import Stored
+from angarium.notifications import Status, Stored
+from angarium.payload import instant
 from angarium.queue import Filters, InvalidCursor
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, LEDGER, ROSTER
+from angarium_gateway.appkeys import DIRECTORY, LEDGER, ROSTER, WAITING
 from angarium_gateway.callbacks import find
-from angarium_gateway.clock import instant
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import INVALID, NOT_FOUND, Problem, invalid_cursor
-from angarium_gateway.requests import ListQuery, RecipientsQuery, read_query
+from angarium_gateway.requests import ListQuery, RecipientsQuery, WaitQuery, read_query
+from angarium_gateway.waiting import ended, one_more
+
+MOST_WAITING = 256  # requests of one tenant that this gateway lets wait at a time
 
 
-async def own_notification(request: web.Request, caller: Caller) -> Stored:
-    """The notification that the path names; raises a Problem unless it is the caller's."""
+async def own_notification(request: web.Request, caller: Caller, seconds: float = 0.0) -> Stored:
+    """The notification that the path names, once it has ended or so much time is up; raises a Problem unless it is
+    the caller's."""
     try:
-        stored = await request.app[LEDGER].get(request.match_info["id"])
+        stored = await ended(request.app, request.match_info["id"], 0.0)
+        if seconds and stored and stored.notification.tenant == caller.tenant.id and stored.status is Status.PENDING:
+            with one_more(request.app[WAITING], caller.tenant.id, MOST_WAITING, "requests"):
+                stored = await ended(request.app, request.match_info["id"], seconds, lambda: _hung_up(request))
     except InvalidIdentifier:
         stored = None
     if stored is None or stored.notification.tenant != caller.tenant.id:
@@ -26,11 +33,16 @@ async def own_notification(request: web.Request, caller: Caller) -> Stored:
     return stored
 
 
+def _hung_up(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
+
+
 async def one(request: web.Request, caller: Caller) -> Answer:
     """GET /v1/notifications/{id}"""
-    stored = await own_notification(request, caller)
+    query = read_query(WaitQuery, request.query)
+    stored = await own_notification(request, caller, query.wait)
     document = render.summary(stored, caller.tenant)
-    return render.json_response(document | render.what(stored.notification))
+    return render.known_or_new(document | render.what(stored.notification), request.headers.get("If-None-Match"))
 
 
 async def recipients(request: web.Request, caller: Caller) -> Answer:

@@ -4,33 +4,30 @@ It takes the way of every delivery, so it proves what they will meet: routing, a
 signature. It differs in one thing: it has a single attempt.
 """
 
-import asyncio
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from angarium.notifications import DeliveryState, Notification, Priority, Stored, Target
+from angarium.notifications import DeliveryState, Notification, Priority, Status, Stored, Target
+from angarium.payload import payload
 from angarium.queue import BacklogFull
 from angarium.records import CallbackRecord
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, INTAKE, LEDGER, SETTINGS, STOP, TAIL, TESTS, VITALS
+from angarium_gateway.appkeys import DIRECTORY, INTAKE, LEDGER, SETTINGS, TAIL, TESTS, VITALS
 from angarium_gateway.bodies import read_optional_data
 from angarium_gateway.callbacks import find
 from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller
-from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, RATE, UNDECIDED, Problem
+from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, UNDECIDED, Problem
 from angarium_gateway.requests import TestRequest, read_members
+from angarium_gateway.waiting import ended, one_more
 
 EVENT = "angarium.test"
 DATA = orjson.dumps({"test": True})
 MARGIN = 10.0  # s beyond the callback's time-out that a deliverer has to take it
 MOST_TESTS = 16  # of one tenant that this gateway waits for at a time: each looks into Redis again and again
-FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25  # s between looks
 
 
 async def test(request: web.Request, caller: Caller) -> Answer:
@@ -43,8 +40,8 @@ async def test(request: web.Request, caller: Caller) -> Answer:
     notification = _compose(request, caller, record, DATA if data is None else data)
     with one_more(app[TESTS], caller.tenant.id, MOST_TESTS, "tests"):
         await _store(app, notification, caller)
-        stored = await _outcome(app, notification.id, record.timeout_s + MARGIN)
-    if stored is None:
+        stored = await ended(app, notification.id, record.timeout_s + MARGIN)
+    if stored is None or stored.status is Status.PENDING:
         detail = f"no deliverer has finished it yet; see /v1/notifications/{notification.id}/timeline"
         raise Problem(UNDECIDED, detail, notification=notification.id)
     return render.json_response(await _result(app, stored, caller))
@@ -79,7 +76,7 @@ def _compose(request: web.Request, caller: Caller, record: CallbackRecord, data:
         tenant=tenant.id,
         product=tenant.product,
         event=EVENT,
-        body=render.payload(EVENT, now, data),
+        body=payload(EVENT, now, data),
         priority=Priority.HIGH,
         created_ms=now,
         targets=(Target(record.id, f"{record.namespace}/{record.name}"),),
@@ -88,34 +85,6 @@ def _compose(request: web.Request, caller: Caller, record: CallbackRecord, data:
         test=True,
         config_revision=app[TAIL].revision,
     )
-
-
-@contextmanager
-def one_more(waiting: Counter[str], tenant: str, most: int, what: str) -> Iterator[None]:
-    """While the body runs, one more of the tenant's tests, or whatever it is, waits; a Problem where enough do."""
-    if waiting[tenant] >= most:
-        raise Problem(RATE, f"at most {most} {what} may wait at a time", headers={"Retry-After": "1"})
-    waiting[tenant] += 1
-    try:
-        yield
-    finally:
-        waiting[tenant] -= 1
-        if not waiting[tenant]:
-            del waiting[tenant]
-
-
-async def _outcome(app: web.Application, notification: str, seconds: float) -> Stored | None:
-    """The notification once its delivery has ended; None when the time is up or this pod is going away."""
-    pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while True:
-        stored = await app[LEDGER].get(notification)
-        if stored is not None and stored.deliveries[0].state is not DeliveryState.WAITING:
-            return stored
-        if loop.time() >= end or app[STOP].is_set():
-            return None
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE)
 
 
 async def _result(app: web.Application, stored: Stored, caller: Caller) -> dict[str, Any]:

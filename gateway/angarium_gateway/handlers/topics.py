@@ -10,6 +10,7 @@ from aiohttp import web
 
 from angarium.identifiers import delivery_id, route_id
 from angarium.notifications import Notification, Target
+from angarium.payload import payload
 from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict
 from angarium.records import TopicRecord
 from angarium.telemetry import metrics
@@ -85,7 +86,7 @@ def _compose(
         tenant=tenant.id,
         product=tenant.product,
         event=event,
-        body=write_post(render.payload(event, now, asked.metadata), positions, contents),
+        body=write_post(payload(event, now, asked.metadata), positions, contents),
         priority=asked.priority,
         created_ms=now,
         targets=targets,

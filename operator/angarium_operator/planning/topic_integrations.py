@@ -64,7 +64,7 @@ def _by_provider(target: Key, integration: Integration, provider: Provider) -> I
     carried = [channel for channel in provider.spec.channels if channel in CONTENTS]
     channel = integration.channel or (carried[0] if len(carried) == 1 else "")
     if channel not in carried:
-        carries = " and ".join(carried) or "nothing that topics can use"
+        carries = " and ".join(carried)
         wish = "name one as channel" if not channel else f"not {channel}"
         return no("ChannelNotCarried", f'provider "{target.name}" carries {carries}: {wish}')
     template = integration.template

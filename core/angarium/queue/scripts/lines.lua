@@ -118,10 +118,16 @@ end
 -- What ends in parts of a notification for a group is counted there, once for each script.
 local ups = {}
 
-local function end_in_part(up, id, tenant, state, retention)
+local function announce(id, result) -- that it has ended: in `result`, and where it is found again if that gets lost
+  redis.call('ZADD', base .. 'ended', now, id)
+  result[#result + 1], result[#result + 2] = id, now
+end
+
+local function end_in_part(up, id, tenant, state, retention, result)
   local parent, index, number = string.match(up, '^(%S+) (%d+) (%d+)$')
   local sums = ups[parent] or {tenant = tenant, retention = retention, ended = 0, fields = {}}
   local field = 'g' .. index .. ':' .. state
+  sums.result = sums.result or result
   ups[parent], sums.ended, sums.fields[field] = sums, sums.ended + 1, (sums.fields[field] or 0) + 1
   if state ~= 'delivered' then
     redis.call('ZADD', base .. 'f:' .. tenant, 0, parent)
@@ -136,6 +142,7 @@ local function tell_ups()
       for field, by in pairs(sums.fields) do redis.call('HINCRBY', key, field, by) end
       if redis.call('HINCRBY', key, 'open', -sums.ended) <= 0 then
         redis.call('ZADD', base .. 'expiry', now + sums.retention * 1000, parent .. ' ' .. sums.tenant)
+        if sums.result then announce(parent, sums.result) end
       end
     end
   end

@@ -5,11 +5,14 @@
 -- KEYS  1 counters
 -- ARGV  1 the report  2 notification id  3 delivery index  4 tenant  5 callback  6 delivered | refused  7 reason
 --       8 timeline entry without its times  9 seconds the finished notification is kept  10 what the carrier calls the
---       message  11 how a reference begins that says only that it may have been sent
--- result 'settled' | 'busy' (an attempt of it is ready or in flight: the report stays) | 'over' (there is none, it has
+--       message  11 how a reference begins that says only that it may have been sent  12 '1' if the notification's end is
+--       to be announced
+-- result {'settled'[, notification that has ended by it, ms]} | 'busy' (an attempt of it is ready or in flight: the report stays) | 'over' (there is none, it has
 --        reached its end, or a refusal is about another message than the one that it waits for: the report is dropped)
 -- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; a delivery leaves the schedule only together
 -- with its state; what ends in a part of a notification for a group is counted there in the same step.
+local result = {'settled'}
+local tells = ARGV[12] == '1' and result
 local report, id, index, tenant, callback, move = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key = base .. 'n:' .. id
 local found = redis.call('HMGET', key, index, 'open', 'r' .. index, 'up')
@@ -47,11 +50,14 @@ redis.call('HINCRBY', COUNTERS, move, 1)
 lower(base .. 'backlog', tenant)
 lower(base .. 'callbacks:backlog', callback)
 if found[4] then
-  end_in_part(found[4], id, tenant, move, ARGV[9])
+  end_in_part(found[4], id, tenant, move, ARGV[9], tells)
 elseif move == 'refused' then
   redis.call('ZADD', base .. 'f:' .. tenant, 0, id)
 end
-if found[2] - 1 <= 0 then redis.call('ZADD', base .. 'expiry', now + ARGV[9] * 1000, id .. ' ' .. tenant) end
+if found[2] - 1 <= 0 then
+  redis.call('ZADD', base .. 'expiry', now + ARGV[9] * 1000, id .. ' ' .. tenant)
+  if tells and not found[4] then announce(id, tells) end
+end
 tell_ups()
 redis.call('ZREM', base .. 'reports', report)
-return 'settled'
+return result

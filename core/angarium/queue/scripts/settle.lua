@@ -2,11 +2,11 @@
 -- Ends attempts: delivered, sent, retry later, refused or dead; each with its timeline entry and all counters, or not at all.
 --
 -- KEYS  1 counters
--- ARGV  1 group  2.. for each delivery 12 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline
+-- ARGV  1 group  2.. for each delivery 13 values: lane (1..4), entry id, ticket, fence, move, delay ms, reason, timeline
 --       entry without its due time ('' for none), seconds the finished notification is kept, endpoint token, and what it says
 --       of the endpoint: 'good' | 'bad' | 'gone' | 'good gone' | '' (nothing); the carrier's reference ('' none any more, '-' as it
---       was)
--- result for each delivery {'settled', due ms} | {'again'} (this very settle was done before) | {'stale'} (another
+--       was); '1' if the notification's end is to be announced
+-- result for each delivery {'settled', due ms[, notification that has ended by it, ms]} | {'again'} (this very settle was done before) | {'stale'} (another
 --        consumer has taken it over: nothing changed but the counter of stale ones)
 -- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; an entry leaves its stream only together
 -- with its state; what ends in a part of a notification for a group is counted there in the same step.
@@ -82,15 +82,15 @@ local function leave_stream(stream, entry)
 end
 
 local named, seen = {}, {}
-for a = 4, #ARGV, 12 do
+for a = 4, #ARGV, 13 do
   local callback = string.match(ARGV[a], '^%S+ %d+ %S+ (%S+)')
   if not seen[callback] then named[#named + 1], seen[callback] = callback, true end
 end
 for i, text in ipairs(redis.call('HMGET', STANDING, unpack(named))) do read_standing(named[i], text) end
 
 local results = {}
-for i = 1, (#ARGV - 1) / 12 do
-  local a = 2 + (i - 1) * 12
+for i = 1, (#ARGV - 1) / 13 do
+  local a = 2 + (i - 1) * 13
   local stream, entry, ticket, fence, move = base .. 'lane:' .. LANES[tonumber(ARGV[a])], ARGV[a + 1], ARGV[a + 2], ARGV[a + 3], ARGV[a + 4]
   local reason, attempt = ARGV[a + 6], ARGV[a + 7]
   local id, index, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
@@ -105,6 +105,8 @@ for i = 1, (#ARGV - 1) / 12 do
     results[i] = {'again'}
   else
     leave_stream(stream, entry)
+    local result = {'settled', 0}
+    results[i] = result
     local retry = move == 'retry' or move == 'sent'
     local due = retry and now + tonumber(ARGV[a + 5]) or 0
     local open = retry and tonumber(found[2]) or found[2] - 1
@@ -125,15 +127,16 @@ for i = 1, (#ARGV - 1) / 12 do
       add(tenants, tenant, -1)
       add(callbacks, callback, -1)
       if found[3] then
-        end_in_part(found[3], id, tenant, move, ARGV[a + 8])
+        end_in_part(found[3], id, tenant, move, ARGV[a + 8], ARGV[a + 12] == '1' and result)
       elseif move ~= 'delivered' then
         redis.call('ZADD', base .. 'f:' .. tenant, 0, id)
       end
       if open <= 0 then
         redis.call('ZADD', base .. 'expiry', now + ARGV[a + 8] * 1000, id .. ' ' .. tenant)
+        if ARGV[a + 12] == '1' and not found[3] then announce(id, result) end
       end
     end
-    results[i] = {'settled', due}
+    result[2] = due
   end
 end
 for stream, entries in pairs(ended) do
