@@ -36,7 +36,6 @@ from angarium_deliverer.channels import Account, Message, Way
 from angarium_deliverer.channels.mime import compose
 
 IDLE_S = 30.0  # servers close idle connections after a minute or more (RFC 5321 says five)
-MOST_IDLE = 8
 PERMANENT = 500
 LOCAL_NAME = "angarium.invalid"  # where the sender's address has no domain
 
@@ -173,11 +172,14 @@ class Smtp:
         """Keep it for the next, unless something was left undone on it."""
         if connection is None:
             return
-        if usable and connection.client.is_connected and not self._retired and len(self._idle) < MOST_IDLE:
-            connection.idle_since = time.monotonic()
+        now = time.monotonic()
+        if usable and connection.client.is_connected and not self._retired:  # no more than there are messages in flight
+            connection.idle_since = now
             self._idle.append(connection)
         else:
             connection.hang_up()
+        while self._idle and now - self._idle[0].idle_since > IDLE_S:  # the last is used first
+            self._idle.pop(0).hang_up()
 
     def retire(self) -> None:
         """Close what is idle; what is in use is closed when it comes back."""
