@@ -116,14 +116,18 @@ class ShardKeys:
         return f"{self._base}callbacks:gone"
 
     def notification(self, notification: str) -> str:
-        """HASH: doc, body, size, open, a field for each delivery, `r<n>`: what the n-th's carrier calls it; kept while
-        it is retained.
+        """HASH: doc, body, size, open, a field for each delivery, `r<n>`: what the n-th's carrier calls it, `w`: names
+        of gateways where somebody waits for it; kept while it is retained.
 
         Where the n-th is a group's, `g<n>` says how far its expansion is (queue/expander.py), `g<n>:all`, `:delivered`,
         `:refused` and `:dead` count its recipients, and `open` counts those that wait, too. A part has `up`, `<the
         notification> <n> <number of the part>`, and no body: it is that of the notification.
         """
         return f"{self._base}n:{notification}"
+
+    def signals(self, gateway: str) -> str:
+        """LIST of notifications of which something was settled while a gateway waits for them; for 10 s."""
+        return f"{self._base}signals:{gateway}"
 
     def failing_parts(self, notification: str) -> str:
         """ZSET `<n> <number>`, each of 7 digits, all of score 0: parts that hold a refused or dead delivery."""

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from time import monotonic
 
 from aiohttp import web
@@ -14,7 +15,7 @@ from angarium.egress import EgressPolicy
 from angarium.errors import StorageUnavailable
 from angarium.loops import forever
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster, Signals
 from angarium.telemetry.probes import Probes
 from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
@@ -30,6 +31,8 @@ from angarium_gateway.routes import ENDPOINTS
 from angarium_gateway.settings import GatewaySettings
 from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
+
+LET_GO_AGAIN = 1.0  # s: who had just begun to wait
 
 
 def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -> web.Application:
@@ -62,7 +65,7 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
 async def _storage(app: web.Application) -> AsyncIterator[None]:
     """The queue, and the loops that follow config, say that this pod lives, and look after Redis."""
     settings, tail = app[keys.SETTINGS], app[keys.TAIL]
-    async with Queue(settings.redis, settings.shards) as queue:
+    async with Queue(settings.redis, settings.shards) as queue, Signals(queue, settings.pod) as signals:
         presence = Presence(queue.link, "gateway", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         tail.on_applied(app[keys.ISSUERS].hurry)
@@ -72,18 +75,31 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         app[keys.ROSTER] = Roster(queue)
         people = (queue.link, settings.people, queue.prefix)
         app[keys.PEOPLE], app[keys.REGISTRY], app[keys.GROUPS] = People(*people), Registry(*people), Groups(*people)
-        app[keys.EDITS], app[keys.QUEUE] = EditStore(queue.link), queue
+        app[keys.EDITS], app[keys.QUEUE], app[keys.SIGNALS] = EditStore(queue.link), queue, signals
         app[keys.REPORTS] = Reports(queue)
         app[keys.REPORTED] = Bucket(reporting.MOST_A_SECOND, monotonic())
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
         _readiness(app, queue)
         issuers = app[keys.ISSUERS].run
         async with _running(
-            shards=layout.step, tail=tail.run, presence=presence.run, vitals=vitals.step, issuers=issuers
+            shards=layout.step,
+            tail=tail.run,
+            presence=presence.run,
+            vitals=vitals.step,
+            issuers=issuers,
+            signals=signals.step,
+            drain=partial(_let_go, app),
         ):
             yield
         with contextlib.suppress(StorageUnavailable):  # then the others find out by our silence
             await presence.leave()
+
+
+async def _let_go(app: web.Application) -> float:
+    """Once this pod is going away, who waits is answered."""
+    await app[keys.STOP].wait()
+    app[keys.SIGNALS].release()
+    return LET_GO_AGAIN
 
 
 def _readiness(app: web.Application, queue: Queue) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 from angarium.config import ConfigTail
 from angarium.edits import EditStore
 from angarium.people import Groups, People, Registry
-from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster
+from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster, Signals
 from angarium.telemetry.probes import Probes
 from angarium_gateway.directory import Directory
 from angarium_gateway.idempotency import InProgress
@@ -37,7 +37,8 @@ LIMITS = web.AppKey("LIMITS", RateLimits)
 IN_PROGRESS = web.AppKey("IN_PROGRESS", InProgress)
 TESTS = web.AppKey("TESTS", Counter[str])  # test-sends that wait for their outcome, by tenant
 IMPORTS = web.AppKey("IMPORTS", Counter[str])  # lists of users that are being taken in, by tenant
-WAITING = web.AppKey("WAITING", Counter[str])  # requests that wait for a notification to end, by tenant
+WAITING = web.AppKey("WAITING", Counter[str])  # requests that wait for a notification to change, by tenant; "" are all
+SIGNALS = web.AppKey("SIGNALS", Signals)
 EDITS = web.AppKey("EDITS", EditStore)
 EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operator, by tenant
 REPORTS = web.AppKey("REPORTS", Reports)

@@ -350,8 +350,8 @@ class WaitQuery(Request):
         default=0.0,
         ge=0,
         le=30,
-        description="Seconds to wait for the notification to end, if it is still pending; then it is answered as it"
-        " stands.",
+        description="Seconds to wait for the notification to end, if it is still pending; with If-None-Match, for it to"
+        " be anything else than the caller knows. Then it is answered as it stands.",
     )
 
 

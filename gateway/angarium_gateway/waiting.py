@@ -1,10 +1,10 @@
-"""Waiting for a notification to end, by looking at it again and again, ever less often.
+"""Waiting for a notification to end, or for anything to become of it.
 
-A look costs Redis some µs. A signal from whoever settles would come sooner by a tenth of a second, and would cost each
-settle something, also where nobody waits.
+Whoever settles says so (angarium.queue.signals). A signal that got lost costs patience: there is a look now and then.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +12,15 @@ from contextlib import contextmanager
 from aiohttp import web
 
 from angarium.notifications import Status, Stored
-from angarium_gateway.appkeys import LEDGER, STOP
+from angarium_gateway.appkeys import LEDGER, SIGNALS, STOP
 from angarium_gateway.problems import RATE, Problem
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.01, 0.25  # s between looks
+LOOK_EVERY = 2.0  # s
+
+
+def has_ended(stored: Stored) -> bool:
+    """Whether nothing of it is pending."""
+    return stored.status is not Status.PENDING
 
 
 def _never() -> bool:
@@ -36,18 +41,24 @@ def one_more(waiting: Counter[str], tenant: str, most: int, what: str) -> Iterat
             del waiting[tenant]
 
 
-async def ended(
-    app: web.Application, notification: str, seconds: float, given_up: Callable[[], bool] = _never
+async def awaited(
+    app: web.Application,
+    notification: str,
+    seconds: float,
+    enough: Callable[[Stored], bool] = has_ended,
+    given_up: Callable[[], bool] = _never,
 ) -> Stored | None:
-    """The notification once it has ended, or as it stands when the time is up, the caller has `given_up` or this pod
-    goes away; None: there is none."""
-    pause, loop = FIRST_PAUSE, asyncio.get_running_loop()
+    """The notification once there is `enough` of it, or as it stands when the time is up, the caller has `given_up` or
+    this pod goes away; None: there is none."""
+    loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    while True:
-        stored = await app[LEDGER].get(notification)
-        if stored is None or stored.status is not Status.PENDING or loop.time() >= end or app[STOP].is_set():
-            return stored
-        if given_up():
-            return stored
-        await asyncio.sleep(min(pause, max(0.0, end - loop.time())))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+    async with app[SIGNALS].of(notification) as signal:
+        while True:
+            signal.clear()
+            stored = await app[LEDGER].get(notification)
+            left = end - loop.time()
+            if stored is None or enough(stored) or left <= 0 or app[STOP].is_set() or given_up():
+                return stored
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, LOOK_EVERY)):
+                    await signal.wait()

@@ -9,6 +9,8 @@ from tests.gateway.courier import Courier
 from tests.gateway.records import callback
 from tests.gateway.running import Gateway
 
+from angarium.keys import ShardKeys
+from angarium.queue import Queue
 from angarium.retries import Move
 
 
@@ -255,3 +257,53 @@ async def test_nobody_posts_what_angarium_tells(gateway: Gateway, event: str) ->
     for members in ({}, {"expiresAt": "2100-01-01T00:00:00Z"}):
         answer = await gateway.post(event, members=members)
         assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/event")
+
+
+async def test_who_knows_it_is_answered_when_anything_has_changed(gateway: Gateway, courier: Courier) -> None:
+    place = (await gateway.post("order.paid")).headers["Location"]
+    tag = (await gateway.ask("GET", place)).headers["ETag"]
+    known = {"If-None-Match": tag}
+    unchanged = await gateway.ask("GET", place, params={"wait": "0.05"}, headers=known)
+    assert unchanged.status == 304
+    waiting = asyncio.create_task(gateway.ask("GET", place, params={"wait": "30"}, headers=known))
+    await courier.settle(Move.RETRY, "http_503", 0.0)
+    answer = await waiting
+    assert (answer.status, answer.json["status"], answer.json["deliveries"][0]["attempts"]) == (200, "pending", 1)
+
+
+async def test_who_waits_hears_it_without_looking(
+    gateway: Gateway, courier: Courier, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("angarium_gateway.waiting.LOOK_EVERY", 60.0)
+    place = (await gateway.post("order.paid")).headers["Location"]
+    waiting = [asyncio.create_task(gateway.ask("GET", place, params={"wait": "30"})) for _ in range(3)]
+    key = ShardKeys(0).notification(place.rpartition("/")[2])
+    async with asyncio.timeout(20):
+        while await queue.link.call("HGET", key, "w") is None:
+            await asyncio.sleep(0.01)
+    await courier.settle(Move.DELIVERED)
+    async with asyncio.timeout(20):
+        assert [(await each).json["status"] for each in waiting] == ["delivered"] * 3
+    assert await queue.link.call("HGET", key, "w") is None
+
+
+async def test_a_lost_signal_costs_patience_only(
+    gateway: Gateway, courier: Courier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("angarium_gateway.waiting.LOOK_EVERY", 0.05)
+    monkeypatch.setattr("angarium.queue.signals.Signals._hear", _deaf)
+    place = (await gateway.post("order.paid")).headers["Location"]
+    waiting = asyncio.create_task(gateway.ask("GET", place, params={"wait": "30"}))
+    await courier.settle(Move.DELIVERED)
+    assert (await waiting).json["status"] == "delivered"
+
+
+async def _deaf(*_: object) -> None:
+    await asyncio.sleep(0.01)
+
+
+async def test_a_gateway_lets_only_so_many_wait(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("angarium_gateway.handlers.reading.MOST_IN_ALL", 0)
+    place = (await gateway.post("order.paid")).headers["Location"]
+    assert (await gateway.ask("GET", place, params={"wait": "1"})).status == 429
+    assert (await gateway.ask("GET", place)).status == 200

@@ -34,6 +34,21 @@ async def test_what_was_accepted_is_answered(gateway: Gateway, queue: Queue, acc
         await gateway.post("order.paid")
 
 
+async def test_who_waits_is_answered_when_the_pod_goes(
+    gateway: Gateway, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("angarium_gateway.waiting.LOOK_EVERY", 60.0)
+    place = (await gateway.post("order.paid")).headers["Location"]
+    waiting = asyncio.create_task(gateway.ask("GET", place, params={"wait": "30"}))
+    key = queue.shards[0].notification(place.rpartition("/")[2])
+    async with asyncio.timeout(10):
+        while await queue.link.call("HGET", key, "w") is None:
+            await asyncio.sleep(0.01)
+        gateway.stop.set()
+        assert (await waiting).json["status"] == "pending"
+        await gateway.task
+
+
 async def test_readiness_falls_first_and_the_door_stays_open_meanwhile(start: Start, gateway: Gateway) -> None:
     one = await start(gateway_drain_delay=0.4)
     one.key = gateway.key

@@ -21,6 +21,7 @@ from angarium.queue.pacing import Pacing, pace
 from angarium.queue.queue import Queue
 from angarium.queue.reports import Heard, Report, Reports, Told
 from angarium.queue.roster import Roster, RosterPage
+from angarium.queue.signals import Signals
 from angarium.queue.upkeep import Limit, Promotion, Upkeep
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "Roster",
     "RosterPage",
     "Settlement",
+    "Signals",
     "Started",
     "Taken",
     "Told",

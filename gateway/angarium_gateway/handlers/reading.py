@@ -1,9 +1,11 @@
 """What became of notifications: one, its timeline, the list. Others' look exactly like those that don't exist."""
 
+from http import HTTPStatus
+
 from aiohttp import web
 
 from angarium.identifiers import InvalidIdentifier
-from angarium.notifications import Status, Stored
+from angarium.notifications import Stored
 from angarium.payload import instant
 from angarium.queue import Filters, InvalidCursor
 from angarium_gateway import render
@@ -13,36 +15,49 @@ from angarium_gateway.callbacks import find
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import INVALID, NOT_FOUND, Problem, invalid_cursor
 from angarium_gateway.requests import ListQuery, RecipientsQuery, WaitQuery, read_query
-from angarium_gateway.waiting import ended, one_more
+from angarium_gateway.waiting import awaited, has_ended, one_more
 
 MOST_WAITING = 256  # requests of one tenant that this gateway lets wait at a time
+MOST_IN_ALL = 4096  # of all
 
 
-async def own_notification(request: web.Request, caller: Caller, seconds: float = 0.0) -> Stored:
-    """The notification that the path names, once it has ended or so much time is up; raises a Problem unless it is
-    the caller's."""
+async def own_notification(request: web.Request, caller: Caller) -> Stored:
+    """The notification that the path names; raises a Problem unless it is the caller's."""
     try:
-        stored = await ended(request.app, request.match_info["id"], 0.0)
-        if seconds and stored and stored.notification.tenant == caller.tenant.id and stored.status is Status.PENDING:
-            with one_more(request.app[WAITING], caller.tenant.id, MOST_WAITING, "requests"):
-                stored = await ended(request.app, request.match_info["id"], seconds, lambda: _hung_up(request))
+        stored = await request.app[LEDGER].get(request.match_info["id"])
     except InvalidIdentifier:
         stored = None
+    return _own(stored, caller)
+
+
+def _own(stored: Stored | None, caller: Caller) -> Stored:
     if stored is None or stored.notification.tenant != caller.tenant.id:
         raise Problem(NOT_FOUND, "there is no such notification, or it is no longer kept")
     return stored
 
 
+async def one(request: web.Request, caller: Caller) -> Answer:
+    """GET /v1/notifications/{id}, at once, or once it has ended, or is no longer what the caller knows."""
+    query, known = read_query(WaitQuery, request.query), request.headers.get("If-None-Match")
+
+    def told(stored: Stored) -> Answer:
+        document = render.summary(stored, caller.tenant)
+        return render.known_or_new(document | render.what(stored.notification), known)
+
+    def enough(stored: Stored) -> bool:
+        return has_ended(stored) or (known is not None and told(stored).status != HTTPStatus.NOT_MODIFIED)
+
+    stored = await own_notification(request, caller)
+    if query.wait and not enough(stored):
+        waiting, tenant = request.app[WAITING], caller.tenant.id
+        with one_more(waiting, "", MOST_IN_ALL, "requests"), one_more(waiting, tenant, MOST_WAITING, "requests"):
+            changed = await awaited(request.app, stored.notification.id, query.wait, enough, lambda: _hung_up(request))
+        stored = _own(changed, caller)
+    return told(stored)
+
+
 def _hung_up(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
-
-
-async def one(request: web.Request, caller: Caller) -> Answer:
-    """GET /v1/notifications/{id}"""
-    query = read_query(WaitQuery, request.query)
-    stored = await own_notification(request, caller, query.wait)
-    document = render.summary(stored, caller.tenant)
-    return render.known_or_new(document | render.what(stored.notification), request.headers.get("If-None-Match"))
 
 
 async def recipients(request: web.Request, caller: Caller) -> Answer:

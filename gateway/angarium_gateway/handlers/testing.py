@@ -22,7 +22,7 @@ from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, UNDECIDED, Problem
 from angarium_gateway.requests import TestRequest, read_members
-from angarium_gateway.waiting import ended, one_more
+from angarium_gateway.waiting import awaited, one_more
 
 EVENT = "angarium.test"
 DATA = orjson.dumps({"test": True})
@@ -40,7 +40,7 @@ async def test(request: web.Request, caller: Caller) -> Answer:
     notification = _compose(request, caller, record, DATA if data is None else data)
     with one_more(app[TESTS], caller.tenant.id, MOST_TESTS, "tests"):
         await _store(app, notification, caller)
-        stored = await ended(app, notification.id, record.timeout_s + MARGIN)
+        stored = await awaited(app, notification.id, record.timeout_s + MARGIN)
     if stored is None or stored.status is Status.PENDING:
         detail = f"no deliverer has finished it yet; see /v1/notifications/{notification.id}/timeline"
         raise Problem(UNDECIDED, detail, notification=notification.id)

@@ -115,6 +115,15 @@ local function begin(ticket)
   return tonumber(attempts), tonumber(recoveries), fence, doc, body or '', found[2] or ''
 end
 
+-- Tells gateways where somebody waits for a notification that something of it was settled; with its end they hear no more.
+local function signal(names, id, over)
+  for name in string.gmatch(names, '%S+') do
+    redis.call('RPUSH', base .. 'signals:' .. name, id)
+    redis.call('PEXPIRE', base .. 'signals:' .. name, 10000)
+  end
+  if over then redis.call('HDEL', base .. 'n:' .. id, 'w') end
+end
+
 -- What ends in parts of a notification for a group is counted there, once for each script.
 local ups = {}
 
@@ -140,7 +149,9 @@ local function tell_ups()
     local key = base .. 'n:' .. parent
     if redis.call('EXISTS', key) == 1 then
       for field, by in pairs(sums.fields) do redis.call('HINCRBY', key, field, by) end
-      if redis.call('HINCRBY', key, 'open', -sums.ended) <= 0 then
+      local open, names = redis.call('HINCRBY', key, 'open', -sums.ended), redis.call('HGET', key, 'w')
+      if names then signal(names, parent, open <= 0) end
+      if open <= 0 then
         redis.call('ZADD', base .. 'expiry', now + sums.retention * 1000, parent .. ' ' .. sums.tenant)
         if sums.result then announce(parent, sums.result) end
       end

@@ -15,7 +15,7 @@ local result = {'settled'}
 local tells = ARGV[12] == '1' and result
 local report, id, index, tenant, callback, move = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local key = base .. 'n:' .. id
-local found = redis.call('HMGET', key, index, 'open', 'r' .. index, 'up')
+local found = redis.call('HMGET', key, index, 'open', 'r' .. index, 'up', 'w')
 local state, attempts, _, _, recoveries, fence, started =
   string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
 
@@ -46,6 +46,7 @@ redis.call('HSET', key, 'open', found[2] - 1, index, string.format('%s %s 0 %d %
   move, attempts, now, recoveries, fence, ARGV[7] ~= '' and ARGV[7] or '-'))
 redis.call('HDEL', key, 'r' .. index)
 redis.call('RPUSH', base .. 't:' .. id, string.format('%d 0 ', now) .. ARGV[8])
+if found[5] then signal(found[5], id, found[2] - 1 <= 0) end
 redis.call('HINCRBY', COUNTERS, move, 1)
 lower(base .. 'backlog', tenant)
 lower(base .. 'callbacks:backlog', callback)

@@ -95,7 +95,7 @@ for i = 1, (#ARGV - 1) / 13 do
   local reason, attempt = ARGV[a + 6], ARGV[a + 7]
   local id, index, tenant, callback = string.match(ticket, '^(%S+) (%d+) (%S+) (%S+)')
   local key = base .. 'n:' .. id
-  local found = redis.call('HMGET', key, index, 'open', 'up')
+  local found = redis.call('HMGET', key, index, 'open', 'up', 'w')
   local _, attempts, _, _, recoveries, known, started =
     string.match(found[1] or '', '^(%S+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d)')
   if known ~= fence then
@@ -118,6 +118,7 @@ for i = 1, (#ARGV - 1) / 13 do
       redis.call('HSET', key, 'r' .. index, ARGV[a + 11])
     end
     if attempt ~= '' then redis.call('RPUSH', base .. 't:' .. id, string.format('%d %d ', now, due) .. attempt) end
+    if found[4] then signal(found[4], id, open <= 0) end
     local row = landed(tenant, callback)
     if ARGV[a + 10] ~= '' then judge(row, tenant, callback, ARGV[a + 9], ARGV[a + 10], reason) end
     if retry then
