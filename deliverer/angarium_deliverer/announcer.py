@@ -6,18 +6,26 @@ Telling twice makes no second notification: its id follows from the end.
 
 import asyncio
 import contextlib
+import logging
+from itertools import islice
 
 import orjson
 
 from angarium.config import ConfigTail
+from angarium.errors import StorageFull, StorageUnavailable
 from angarium.identifiers import announcement_id
 from angarium.notifications import Delivery, Notification, Status, Stored, Target
 from angarium.payload import instant, payload
 from angarium.queue import Ending, Endings, Intake, Ledger, Queue
+from angarium.telemetry.metrics import LOOP_ERRORS
 from angarium_deliverer.hearers import Hearers
 
+log = logging.getLogger(__name__)
 LOOK_EVERY = 15.0  # s
 LATE_MS = 5000  # after so long an end was left by somebody who died
+MOST_HEARD = 10_000
+MOST_FOUND, SOON_AGAIN = 200, 1.0  # in one look at a shard; s until the next where there are more
+AT_ONCE = 32
 MOST_TOLD = 100  # deliveries of a notification that are named; how many more there are is told
 
 
@@ -32,35 +40,63 @@ class Announcer:
         self._look_at = 0.0  # loop time
 
     def hear(self, ending: Ending) -> None:
-        """A notification has ended."""
-        self._waiting[ending] = None
-        self._heard.set()
+        """A notification has ended. What is too much to remember is found by looking."""
+        if len(self._waiting) < MOST_HEARD:
+            self._waiting[ending] = None
+            self._heard.set()
 
     async def step(self) -> float:
         """Tell what there is, then wait for more."""
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._look_at:
-            for keys in self._queue.reachable:
-                self._waiting |= dict.fromkeys(await self._endings.untold(keys, LATE_MS))
-            self._look_at = loop.time() + LOOK_EVERY
+        if asyncio.get_running_loop().time() >= self._look_at:
+            await self._look()
         self._heard.clear()
-        while self._waiting:
-            ending = next(iter(self._waiting))
-            await self._tell(ending)
-            del self._waiting[ending]
+        await self.tell()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(self._look_at):
                 await self._heard.wait()
         return 0.0
 
+    async def _look(self) -> None:
+        pause = LOOK_EVERY
+        for keys in self._queue.reachable:
+            left = await self._endings.untold(keys, LATE_MS, MOST_FOUND)
+            self._waiting |= dict.fromkeys(left)
+            if len(left) == MOST_FOUND:
+                pause = SOON_AGAIN
+        self._look_at = asyncio.get_running_loop().time() + pause
+
+    async def tell(self) -> None:
+        """All that there is. What can't be told holds up nothing else: it is found again later. Raises StorageFull and
+        StorageUnavailable; what could not be told then is not forgotten."""
+        while self._waiting:
+            batch = list(islice(self._waiting, AT_ONCE))
+            away: Exception | None = None
+            for ending, error in zip(
+                batch, await asyncio.gather(*map(self._tell, batch), return_exceptions=True), strict=True
+            ):
+                if isinstance(error, StorageUnavailable | StorageFull):
+                    away = error
+                    continue
+                del self._waiting[ending]
+                if error:
+                    LOOP_ERRORS.labels("announce").inc()
+                    log.error("an end was not told", exc_info=error, extra={"notification": ending.notification})
+            if away:
+                raise away
+
     async def _tell(self, ending: Ending) -> None:
         stored = await self._ledger.get(ending.notification)
-        if stored and stored.status is not Status.PENDING:  # else it goes on, and will end once more
+        if stored and _stands(stored, ending):
             event = event_of(stored.status)
             hearers = self._hearers.of(stored.notification.tenant, event)
             if hearers:
                 await self._intake.enqueue(compose(stored, ending, event, hearers, self._tail.revision))
         await self._endings.told(ending)
+
+
+def _stands(stored: Stored, ending: Ending) -> bool:
+    """Whether that is still its end. Else it goes on and will end once more, or has: that is told then."""
+    return stored.status is not Status.PENDING and all(each.changed_ms <= ending.at_ms for each in stored.deliveries)
 
 
 def event_of(status: Status) -> str:

@@ -79,7 +79,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                     if ready:
                         ready.set()
                     await stop.wait()
-                await _leave(relay, consumer, presence, settings.drain_seconds)
+                await _leave(relay, announcer, consumer, presence, settings.drain_seconds)
 
 
 async def _read(tail: ConfigTail, layout: Layout) -> None:
@@ -104,10 +104,11 @@ def reading(limiter: Limiter, recoverer: Recoverer, relay: Relay) -> Callable[[]
     return step
 
 
-async def _leave(relay: Relay, consumer: Consumer, presence: Presence, drain: float) -> None:
+async def _leave(relay: Relay, announcer: Announcer, consumer: Consumer, presence: Presence, drain: float) -> None:
     """What can't be said because Redis is away, the others find out by our silence."""
     with contextlib.suppress(StorageUnavailable, StorageFull):
         await relay.drain(drain)
+        await announcer.tell()
         await consumer.leave()
         await presence.leave()
 

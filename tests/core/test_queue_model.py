@@ -31,6 +31,8 @@ from angarium.notifications import LANES, DeliveryState, Notification, Priority,
 from angarium.queue import (
     Census,
     Consumer,
+    Ending,
+    Endings,
     Entry,
     Idempotency,
     IdempotencyConflict,
@@ -55,6 +57,7 @@ PODS = ("a", "b")
 TENANTS = {"t": ("cbk_0", "cbk_1"), "u": ("cbk_2", "cbk_3")}
 TENANT_OF = {callback: tenant for tenant, callbacks in TENANTS.items() for callback in callbacks}
 CALLBACKS = tuple(TENANT_OF)
+HEARING = "t"  # the tenant that wants to hear of ends
 LIMITS = {"": 100, "0 0 0": 0, "1 0 0": 1, "2 1000 1": 2, "1000000 0 0": 1_000_000}  # with the most in flight
 STATES = {Move.DELIVERED: DeliveryState.DELIVERED, Move.REFUSED: DeliveryState.REFUSED, Move.DEAD: DeliveryState.DEAD}
 
@@ -85,6 +88,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.claimed_by: dict[str, list[Entry]] = {pod: [] for pod in PODS}
         self.begun_by: dict[str, list[Started]] = {pod: [] for pod in PODS}
         self.owner: dict[tuple[str, int], int] = {}  # delivery → fence that may settle it
+        self.ends: Counter[str] = Counter()  # of the notifications of HEARING
+        self.heard: list[Ending] = []
+        self.untold: set[str] = set()
         self.recovered = 0  # attempts that were begun again, or cut short
         self.plain: Any = redis.Redis.from_url(self.url)  # its replies are unions over protocols
         self.plain.flushall()
@@ -98,6 +104,9 @@ class QueueMachine(RuleBasedStateMachine):
         self.upkeep, self.revision = Upkeep(self.queue, "a"), 0
         self.reports = Reports(self.queue)
         self.consumers = {pod: Consumer(self.queue, pod) for pod in PODS}
+        for consumer in self.consumers.values():
+            consumer.ended = self.heard.append
+        self.reports.ended = self.heard.append
 
     def do(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run_until_complete(work)
@@ -250,7 +259,10 @@ class QueueMachine(RuleBasedStateMachine):
         for item in begun:
             key = (item.attempt.notification.id, item.entry.ticket.index)
             waits = reference if move in {Move.SENT, Move.RETRY} else ""
-            settlement = Settlement(item, move, "r", 0.0, b'{"type":"attempt"}', "endpoint", reference=waits)
+            settlement = Settlement(
+                item, move, "r", 0.0, b'{"type":"attempt"}', "endpoint", reference=waits,
+                announced=item.attempt.notification.tenant == HEARING,
+            )  # fmt: skip
             owned = self.owner.get(key) == item.fence
             due = self.do(self.consumers[pod].settle(settlement))
             assert (due is not None) == owned
@@ -259,6 +271,7 @@ class QueueMachine(RuleBasedStateMachine):
                 self.expected[key].state = STATES.get(move, DeliveryState.WAITING)
                 if settlement.refers != "-":
                     self.expected[key].reference = waits
+                self.ended(item.attempt.notification)
             if twice and owned:
                 assert self.do(self.consumers[pod].settle(settlement)) == 0.0
 
@@ -277,7 +290,7 @@ class QueueMachine(RuleBasedStateMachine):
         report = Report(delivery=delivery_id(*key), provider="prv_1", query="", body="", signature="")
         noted = [self.do(self.reports.note(report)) for _ in range(2)]
         assert noted == ["kept" if expected.state is DeliveryState.WAITING else "late"] * 2
-        told = Told(move, "r", b'{"type":"reported"}', message, "prv_1 ?")
+        told = Told(move, "r", b'{"type":"reported"}', message, "prv_1 ?", announced=notification.tenant == HEARING)
         shard = self.queue.keys_of(key[0])
         for heard in self.do(self.reports.hear(shard, 10, again_ms=0)):
             scheduled = {tuple(each.decode().split(" ")[:2]) for each in self.plain.zrange(shard.schedule, 0, -1)}
@@ -289,6 +302,7 @@ class QueueMachine(RuleBasedStateMachine):
                 assert (key[0], str(key[1])) in scheduled
                 expected.state, expected.reference = STATES[move], ""
                 self.owner.pop(key, None)
+                self.ended(notification)
             else:
                 ready = expected.begun or (meant and (key[0], str(key[1])) not in scheduled)
                 assert (said == "busy") == (expected.state is DeliveryState.WAITING and ready)
@@ -296,6 +310,23 @@ class QueueMachine(RuleBasedStateMachine):
                 assert self.do(self.reports.settle(heard, notification, told)) == ("busy" if said == "busy" else "over")
             self.do(self.reports.drop(heard))
         assert not self.plain.exists(shard.reports)
+
+    def ended(self, notification: Notification) -> None:
+        """If it has: one more end is to be told."""
+        states = [self.expected[notification.id, n].state for n in range(len(notification.targets))]
+        if notification.tenant == HEARING and DeliveryState.WAITING not in states:
+            self.ends[notification.id] += 1
+            self.untold.add(notification.id)
+
+    @rule(late=st.booleans())
+    def tell(self, late: bool) -> None:
+        """Of all ends that have not been told; `late`: of earlier ends of these, which changes nothing."""
+        endings = Endings(self.queue)
+        for keys in self.queue.shards:
+            for ending in self.do(endings.untold(keys, 0)):
+                self.do(endings.told(ending._replace(at_ms=ending.at_ms - late)))
+        if not late:
+            self.untold.clear()
 
     @rule(pod=st.sampled_from(PODS), to=st.sampled_from(list(Release)))
     def release(self, pod: str, to: Release) -> None:
@@ -359,6 +390,15 @@ class QueueMachine(RuleBasedStateMachine):
                 delivery, expected = stored.deliveries[index], self.expected[id_, index]
                 assert delivery.state is expected.state
                 assert delivery.attempts == expected.attempts
+
+    @invariant()
+    def each_end_is_told_once(self) -> None:
+        """It is heard in the answer of the settle, and noted until it was told."""
+        if not hasattr(self, "queue"):
+            return
+        assert Counter(ending.notification for ending in self.heard) == self.ends
+        noted = [id_.decode() for keys in self.queue.shards for id_ in self.plain.zrange(keys.ended, 0, -1)]
+        assert sorted(noted) == sorted(self.untold)
 
     @invariant()
     def counters_agree(self) -> None:

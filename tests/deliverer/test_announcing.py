@@ -186,6 +186,51 @@ async def test_what_goes_on_is_told_when_it_has_ended_once_more(shop: World) -> 
         assert (await consumer.take(5)).started == []
 
 
+async def test_one_that_cannot_be_told_holds_up_no_other(shop: World, caplog: pytest.LogCaptureFixture) -> None:
+    async with Consumer(shop.queue, "first") as consumer:
+        broken, good = await end(shop, consumer), await end(shop, consumer)
+        await shop.queue.link.call("HSET", ShardKeys(0).notification(broken.notification), "doc", "{}")
+        one = announcer(shop)
+        one.hear(broken)
+        one.hear(good)
+        await one.tell()
+        assert await Endings(shop.queue).untold(ShardKeys(0), 0) == [broken]
+        [told] = (await consumer.take(5)).started
+    assert orjson.loads(told.attempt.notification.body)["data"]["id"] == good.notification
+    assert "an end was not told" in caplog.text
+
+
+async def test_an_end_that_another_followed_is_not_told(shop: World) -> None:
+    async with Consumer(shop.queue, "first") as consumer:
+        ending = await end(shop, consumer)
+        await announcer(shop)._tell(ending._replace(at_ms=ending.at_ms - 1))
+        assert (await consumer.take(5)).started == []
+        await announcer(shop)._tell(ending)
+        assert len((await consumer.take(5)).started) == 1
+
+
+async def test_what_ends_while_a_pod_drains_is_told_before_it_goes(shop: World) -> None:
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await go.wait()
+        writer.write(NO_CONTENT)
+
+    async with Receiver(slow) as receiver, Receiver() as hearer:
+        record = callback("slow", receiver.url)
+        await shop.declare(record, callback("hearer", hearer.url).model_copy(update={"events": HEARS}))
+        async with deliverer(settings(shop.redis)) as stop:
+            await shop.applied()
+            await shop.post(record)
+            async with asyncio.timeout(SOON):
+                await asked.wait()
+            stop.set()
+            go.set()
+        assert await shop.queue.link.call("ZCARD", ShardKeys(0).ended) == 0
+        assert (await shop.counters())["accepted"] == 2
+
+
 def test_which_patterns_hear() -> None:
     record = callback("hearer", "http://127.0.0.1:1/").model_copy(
         update={"events": ("notification.refused", "**", "*.*")}
