@@ -22,6 +22,8 @@ def first_key(command: Command) -> Argument | None:
     name = command[0]
     if name in {"EVALSHA", "EVAL"}:
         return command[3] if int(command[2]) else None
+    if name == "BLMPOP":
+        return command[3]
     if name in {"XREAD", "XREADGROUP"}:
         return command[command.index("STREAMS") + 1]
     if name in KEYLESS or len(command) < 2:

@@ -76,6 +76,7 @@ def test_a_bad_url_ends_the_process_at_start_and_does_not_show(
         (("EVALSHA", "sha", 2, "ang:{1}:a", "ang:{1}:b", "ang:{2}:c"), "1"),
         (("EVAL", "return 1", 1, b"ang:{1}:a"), "1"),
         (("BLPOP", "ang:{1}:bell", 2.0), "1"),
+        (("BLMPOP", 2.0, 1, "ang:{1}:signals:g", "LEFT"), "1"),
         (("XREAD", "COUNT", 500, "BLOCK", 2000, "STREAMS", "ang:{1}:changes", "0-0"), "1"),
         (("XGROUP", "CREATE", "ang:{1}:lane:high", "g", "0"), "1"),
         (("XREVRANGE", "ang:{1}:changes", "+", "-", "COUNT", 1), "1"),
