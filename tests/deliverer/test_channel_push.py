@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from tests.deliverer.conftest import LOCAL
-from tests.deliverer.fcm_server import DEVICE, Firebase, service_account
-from tests.deliverer.receivers import Receiver
+from tests.deliverer.fcm_server import DEVICE, Firebase, failed, said, service_account
+from tests.deliverer.receivers import Receiver, Request
 
 from angarium.contents import Push
 from angarium.notifications import Outcome, Result
@@ -90,6 +90,48 @@ async def test_one_that_gives_up_takes_the_token_from_nobody() -> None:
         firebase.hold.set()
         assert (await second).result is Result.DELIVERED
     assert len(firebase.tokens) == 1
+
+
+async def test_who_waits_for_a_token_has_it_though_the_sender_is_retired() -> None:
+    firebase = Firebase()
+    firebase.hold.clear()
+    async with sending(firebase) as sender:
+        task = asyncio.create_task(sender.send(message()))
+        await firebase.wanted.wait()
+        sender.retire()
+        firebase.hold.set()
+        assert (await task).result is Result.DELIVERED
+
+
+async def test_a_token_that_is_said_back_is_not_shown() -> None:
+    firebase = Firebase(answer=failed(403, "PERMISSION_DENIED", "not with ya29.0, please"))
+    async with sending(firebase) as sender:
+        outcome = await sender.send(message())
+    assert outcome.detail == "FCM answered PERMISSION_DENIED: not with ***, please"
+    assert firebase.tokens[0] not in str(outcome)
+
+
+@pytest.mark.parametrize("token", ["", None, 7])
+async def test_what_is_no_token_is_none(token: object) -> None:
+    async def answers(request: Request, writer: asyncio.StreamWriter) -> None:
+        assert request.line.startswith("POST /token ")
+        writer.write(said({"access_token": token, "expires_in": 3600}))
+
+    async with Receiver(answers) as it, Dialer(LOCAL) as dialer:
+        sender = Fcm(account(it.url.removesuffix("/hooks")), Way(dialer, dialer.resolver, LOCAL))
+        outcome = await sender.send(message())
+    assert (outcome.result, outcome.reason) == (Result.RETRYABLE, "protocol_error")
+
+
+async def test_an_assertion_that_is_said_back_is_not_shown() -> None:
+    async def answers(request: Request, writer: asyncio.StreamWriter) -> None:
+        assertion = request.body.decode().rpartition("assertion=")[2]
+        writer.write(said({"error": "invalid_grant", "error_description": f"no {assertion}"}, 400))
+
+    async with Receiver(answers) as it, Dialer(LOCAL) as dialer:
+        sender = Fcm(account(it.url.removesuffix("/hooks")), Way(dialer, dialer.resolver, LOCAL))
+        outcome = await sender.send(message())
+    assert outcome.detail == "Google gave no access token: 400 invalid_grant no ***"
 
 
 async def test_a_token_that_is_not_taken_is_replaced() -> None:

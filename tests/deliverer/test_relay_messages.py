@@ -222,3 +222,27 @@ async def test_a_device_that_is_gone_is_forgotten(shop: World) -> None:
         jane = await people.user("prd_shop", Reference("key", "jane"))
     assert jane is not None
     assert jane.devices == ()
+
+
+async def test_a_changed_service_account_gets_tokens_of_its_own(shop: World) -> None:
+    firebase = Firebase()
+
+    def push(origin: str, key: str) -> ProviderRecord:
+        held = {"service-account.json": service_account(origin, key)}
+        return ProviderRecord(
+            namespace="shop", name="push", id="prv_push", product_id="prd_shop", type="fcm", channels=("push",),
+            settings={"apiUrl": origin}, sealed_credentials=Sealer([SEAL_KEY]).seal(orjson.dumps(held)),
+            retry_schedule_s=(0.2,) * 50,
+        )  # fmt: skip
+
+    async with Receiver(firebase) as it, deliverer(settings(shop.redis)):
+        origin, hello = it.url.removesuffix("/hooks"), Push(body="On its way.")
+        await shop.declare(push(origin, "shop"))
+        await shop.settled(await send(shop, DEVICE, channel="push", content=hello))
+        await shop.declare(push(origin, "guessed"))
+        await shop.applied()
+        notification = await send(shop, DEVICE, channel="push", content=hello)
+        assert (await attempts(shop, notification))[0]["reason"] == "authentication_failed"
+        await shop.declare(push(origin, "shop"))
+        assert states(await shop.settled(notification)) == ["delivered"]
+    assert len(firebase.tokens) == 2

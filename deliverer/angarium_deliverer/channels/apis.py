@@ -70,12 +70,14 @@ class Api:
         self._dialer, self._timeout = way.dialer, timeout
         self._secrets = tuple(secrets)
 
-    async def post(self, url: str, members: Mapping[str, Any], headers: Sequence[tuple[str, str]] = ()) -> Reply:
-        """Raises DialError."""
+    async def post(
+        self, url: str, members: Mapping[str, Any], headers: Sequence[tuple[str, str]] = (), secrets: Iterable[str] = ()
+    ) -> Reply:
+        """`secrets`: further ones, of this request alone. Raises DialError."""
         answer = await self._dialer.post(
             url, (*_HEADERS, *headers), orjson.dumps(members), timeout=self._timeout, in_cluster=False
         )
-        text = presentable(answer.body.decode(errors="replace"), self._secrets)
+        text = presentable(answer.body.decode(errors="replace"), (*self._secrets, *secrets))
         wish = retry_after(answer.headers.get("retry-after"), time.time())
         return Reply(answer.status, _object(text, answer), text, wish, answer.resent)
 

@@ -50,6 +50,7 @@ class Fcm:
         self._timeout = account.record.timeout_s
         self._api = Api(way, self._timeout, ())
         self._tokens = AccessTokens(held, way, self._timeout)
+        self._library: Any = None  # firebase_admin.messaging, once it is needed
 
     async def send(self, message: Message) -> Outcome:
         """One push to one device."""
@@ -67,20 +68,21 @@ class Fcm:
 
     async def _send(self, message: Message, content: Push) -> Outcome:
         token = await self._tokens.get()
-        library = await asyncio.to_thread(importlib.import_module, "firebase_admin.messaging")
+        if self._library is None:
+            self._library = await asyncio.to_thread(importlib.import_module, "firebase_admin.messaging")
         try:
-            members = compose(library, message, content, time.time())
+            members = compose(self._library, message, content, time.time())
         except ValueError as error:
             return wrong_content(str(error))
-        reply = await self._api.post(self._url, {"message": members}, [("authorization", f"Bearer {token}")])
+        bearer = [("authorization", f"Bearer {token}")]
+        reply = await self._api.post(self._url, {"message": members}, bearer, secrets=(token,))
         outcome = judge(reply)
         if outcome.reason == "authentication_failed":
             self._tokens.drop(token)
         return outcome
 
     def retire(self) -> None:
-        """Connections are the dialer's."""
-        self._tokens.close()
+        """Connections are the dialer's; a token that is being fetched is for what is under way."""
 
 
 def compose(library: Any, message: Message, content: Push, now: float) -> Any:

@@ -16,7 +16,7 @@ import orjson
 
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Way
-from angarium_deliverer.channels.apis import LONGEST_SAID
+from angarium_deliverer.channels.apis import LONGEST_SAID, presentable
 from angarium_deliverer.channels.webhook import USER_AGENT, retry_after
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
@@ -83,11 +83,6 @@ class AccessTokens:
         if token == self._token:
             self._token = ""
 
-    def close(self) -> None:
-        """Stop fetching."""
-        if self._renewing:
-            self._renewing.cancel()
-
     def _renew(self) -> asyncio.Task[str]:
         if self._renewing is None:
             self._renewing = asyncio.create_task(self._fetch(), name="access token")
@@ -108,9 +103,9 @@ class AccessTokens:
             timeout=self._timeout,
             in_cluster=False,
         )
-        said = _object(answer.body)
+        said = _object(presentable(answer.body.decode(errors="replace"), (assertion,)))
         token, seconds = said.get("access_token"), said.get("expires_in", 3600)
-        if answer.status != 200 or not isinstance(token, str) or not isinstance(seconds, int):
+        if answer.status != 200 or not isinstance(token, str) or not token or not isinstance(seconds, int):
             raise NoToken(_refused(answer.status, said, retry_after(answer.headers.get("retry-after"), time.time())))
         now = asyncio.get_running_loop().time()
         self._token, self._ends_at, self._renew_at = token, now + seconds - 5, now + max(seconds - EARLY_S, seconds / 2)
@@ -133,9 +128,9 @@ class AccessTokens:
         return str(importlib.import_module("google.auth.jwt").encode(self._signer, claims).decode())
 
 
-def _object(body: bytes) -> Mapping[str, Any]:
+def _object(text: str) -> Mapping[str, Any]:
     try:
-        found = orjson.loads(body)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
