@@ -109,6 +109,7 @@ async def test_a_channel_without_a_provider_is_refused(shop: Gateway) -> None:
         ({"content": CONTENT | {"attachments": [{"filename": "a", "content": "!"}]}}, "/content/attachments/0/content"),
         ({"content": "text"}, "/content"),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "/expiresAt"),
+        ({"expiresAt": "9999-12-31T23:59:59-01:00"}, "/expiresAt"),  # the year 10000, which none of our lists could say
         ({"event": "order.paid"}, "/event"),
         ({"channel": "email", "priority": "urgent"}, "/priority"),
     ],
