@@ -7,7 +7,7 @@ a content for each channel, where who is reached by which is found user by user.
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Self
 
 import orjson
@@ -19,21 +19,27 @@ _OURS = {
     "list-unsubscribe", "list-unsubscribe-post", "message-id", "mime-version", "reply-to", "return-path", "sender",
     "subject", "to",
 }  # fmt: skip
+_OURS_BEGIN = ("content-", "orig-", "resent-")  # of the body's form, and of what is sent on by people
 _HEADER = re.compile(r"[!-9;-~]{1,64}")
+_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what anybody may take for the end of a line among them
+_ENCODED = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)  # RFC 2047
 _TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$"
 _ADDRESS = re.compile(r"[^\s<>@,;:\"()\[\]\\]+@[^\s<>@,;:\"()\[\]\\]+")
+MOST_LEVELS = 32  # of blocks
 LARGEST_PUSH = 4096  # bytes: FCM and APNs take no more
 
 
 def _one_line(text: str) -> str:
-    if any(ord(character) < 32 or ord(character) == 127 for character in text):
+    if _BREAK.search(text):
         raise ValueError("must be one line, without control characters")
+    if _ENCODED.search(text):  # which could hide a line's end, and with it further headers
+        raise ValueError("must be plain text: encoded words (=?utf-8?q?…?=) are made of it where they are needed")
     return text
 
 
 def _plain(headers: dict[str, str]) -> dict[str, str]:
     for name in headers:
-        if not _HEADER.fullmatch(name) or name.lower() in _OURS:
+        if not _HEADER.fullmatch(name) or name.lower() in _OURS or name.lower().startswith(_OURS_BEGIN):
             raise ValueError(f"{name[:64]!r} can't be set here")
     return headers
 
@@ -58,8 +64,32 @@ def _way_out(text: str) -> str:
     return text
 
 
+def _single(kind: str) -> str:
+    if kind.lower().startswith(("message/", "multipart/")):
+        raise ValueError("must be that of a file: send a message as application/octet-stream")
+    return kind
+
+
 Line = Annotated[str, StringConstraints(min_length=1, max_length=998), AfterValidator(_one_line)]
 Address = Annotated[str, StringConstraints(max_length=254), AfterValidator(_one_line), AfterValidator(_address)]
+
+
+def _shallow(blocks: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+    """What is written again may not be endlessly deep."""
+    level: list[Any] = [*blocks]
+    for _ in range(MOST_LEVELS):
+        level = [each for one in level if isinstance(one, dict | list) for each in _inside(one)]
+        if not level:
+            return blocks
+    raise ValueError(f"must not be nested more than {MOST_LEVELS} levels deep")
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+FileType = Annotated[str, StringConstraints(max_length=127, pattern=_TYPE), AfterValidator(_single)]
+WayOut = Annotated[str, StringConstraints(max_length=998), AfterValidator(_one_line), AfterValidator(_way_out)]
 
 
 class Content(BaseModel):
@@ -76,7 +106,7 @@ class Attachment(Content):
     """A file of an e-mail."""
 
     filename: Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_one_line)]
-    content_type: Annotated[str, StringConstraints(max_length=127, pattern=_TYPE)] = "application/octet-stream"
+    content_type: FileType = "application/octet-stream"
     content: Annotated[str, AfterValidator(_base64)] = Field(description="The file in base64.", repr=False)
 
 
@@ -91,7 +121,7 @@ class Email(Content):
         default_factory=dict, description="Further headers, like X-Ticket."
     )
     reply_to: Address | None = None
-    list_unsubscribe: Annotated[str, StringConstraints(max_length=998), AfterValidator(_way_out)] | None = Field(
+    list_unsubscribe: WayOut | None = Field(
         default=None, description="https:// (one click, RFC 8058) or mailto: URL by which recipients leave the list."
     )
     receipt: Literal["delivery", "read"] | None = Field(
@@ -147,7 +177,7 @@ class Slack(Content):
     """A message to a Slack channel; with blocks, `text` is what notifications show."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=40_000)]
-    blocks: tuple[dict[str, Any], ...] = Field(default=(), max_length=50)
+    blocks: Annotated[tuple[dict[str, Any], ...], AfterValidator(_shallow)] = Field(default=(), max_length=50)
 
 
 class Telegram(Content):

@@ -13,6 +13,7 @@ from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResu
 
 from angarium.apprise_urls import NAME
 
+LONGEST_EMAIL = 320  # 64 before the @ and 255 after it
 EXPECTED = "must be a phone number with its country code, like +4930123456"
 _WRITTEN = re.compile(r"\+[0-9 ()./-]{3,40}", re.ASCII)  # what else is a number to the library: letters, extensions
 _CHAT = re.compile(r"-?[0-9]{1,32}|@[A-Za-z0-9_]{4,64}")
@@ -44,6 +45,10 @@ def phone(text: str) -> str:
 
 def email(text: str) -> str:
     """An address as it should be written (RFC 5321, 6531); raises ValueError."""
+    if len(text) > LONGEST_EMAIL:  # the library looks at each character, and then some
+        raise ValueError(f"is too long for an address: {LONGEST_EMAIL} characters at most")
+    if "=?" in text:
+        raise ValueError("must be an address as it is, without encoded words (=?utf-8?q?…?=)")
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:

@@ -132,7 +132,7 @@ def split(raw: bytes, cut: str = "data") -> tuple[Envelope, bytes | None]:
             if name == cut:
                 data = text.encode()
     except RecursionError as error:
-        raise invalid(pointer(cut), "is nested too deeply") from error
+        raise invalid(pointer(cut) if cut in document else "", "is nested too deeply") from error
     document.pop(cut, None)
     return document, data
 

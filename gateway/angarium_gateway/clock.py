@@ -18,6 +18,7 @@ def parse_instant(text: str) -> int:
     if not _RFC3339.fullmatch(text):
         raise ValueError("must be a time with an offset, like 2026-11-21T08:00:00Z")
     try:
-        return (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(milliseconds=1)
+        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)  # where it must exist too, to be written again
+        return (moment - _EPOCH) // timedelta(milliseconds=1)
     except (ValueError, OverflowError):
         raise ValueError("is not a time that exists") from None

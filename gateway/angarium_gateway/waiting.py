@@ -55,10 +55,13 @@ async def awaited(
     async with app[SIGNALS].of(notification) as signal:
         while True:
             signal.clear()
-            stored = await app[LEDGER].get(notification)
             left = end - loop.time()
-            if stored is None or enough(stored) or left <= 0 or app[STOP].is_set() or given_up():
-                return stored
+            over = left <= 0 or app[STOP].is_set() or given_up()
+            # to read thousands of recipients at each look, for each who waits, would leave nobody else a turn
+            if over or enough is not has_ended or not await app[LEDGER].waits(notification):
+                stored = await app[LEDGER].get(notification)
+                if over or stored is None or enough(stored):
+                    return stored
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LOOK_EVERY)):
                     await signal.wait()

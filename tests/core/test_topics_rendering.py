@@ -98,6 +98,14 @@ def test_numbers_and_booleans_are_put_in_as_they_were_written() -> None:
     assert made.content == Slack(text="19.90 12345678901234567890123 true")
 
 
+def test_a_small_post_makes_no_endless_text() -> None:
+    long = json.dumps({"name": "x" * 200_000})
+    [fault] = faults(topic("email", {"subject": "x", "text": "$name " * 2}), long)
+    assert (fault.at[:2], fault.detail) == (("integrations", 0), "262,144 characters at most with its variables")
+    [fault] = faults(topic("slack", {"text": "x"}, "#$name$name"), long)
+    assert fault.at == ("integrations", 0, "to", 0)
+
+
 def test_what_is_left_out_is_its_default_or_nothing() -> None:
     variables = {"a": VariableRecord(required=False), "b": VariableRecord(required=False, default="there")}
     [made] = render(topic("slack", {"text": "hello$a $b"}, variables=variables), {})

@@ -1,11 +1,12 @@
 """Connections to a mail server are used again, and not kept for longer than servers keep them."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 
 import pytest
 from tests.deliverer.conftest import LOCAL
-from tests.deliverer.mail_server import Mailbox, mail_server
+from tests.deliverer.mail_server import PASSWORD, USERNAME, Mailbox, mail_server
 
 from angarium.contents import Email
 from angarium.notifications import Result
@@ -15,6 +16,15 @@ from angarium_deliverer.channels.smtp import Smtp
 from angarium_deliverer.dialer import Dialer
 
 MOST = 20
+
+
+def account(mailbox: Mailbox, **credentials: str) -> Account:
+    """At that server."""
+    record = ProviderRecord(
+        namespace="shop", name="mail", id="prv_0", product_id="prd_0", type="smtp", channels=("email",),
+        settings={"host": "127.0.0.1", "port": mailbox.port, "tls": "None", "from": "shop@example.com"},
+    )  # fmt: skip
+    return Account(record, credentials)
 
 
 @pytest.fixture
@@ -32,12 +42,8 @@ async def send(sender: Smtp, count: int) -> None:
 
 
 async def test_connections_are_kept_for_the_next(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    record = ProviderRecord(
-        namespace="shop", name="mail", id="prv_0", product_id="prd_0", type="smtp", channels=("email",),
-        settings={"host": "127.0.0.1", "port": mailbox.port, "tls": "None", "from": "shop@example.com"},
-    )  # fmt: skip
     async with Dialer(LOCAL) as dialer:
-        sender = Smtp(Account(record, {}), Way(dialer, dialer.resolver, LOCAL))
+        sender = Smtp(account(mailbox), Way(dialer, dialer.resolver, LOCAL))
         await send(sender, MOST)
         connected = mailbox.connected
         await send(sender, MOST)
@@ -49,3 +55,17 @@ async def test_connections_are_kept_for_the_next(mailbox: Mailbox, monkeypatch: 
         async with asyncio.timeout(20):
             await mailbox.hung_up.wait()
         sender.retire()
+
+
+async def test_a_password_that_a_server_says_back_is_not_shown() -> None:
+    forms = [PASSWORD, *(b64encode(each.encode()).decode() for each in (PASSWORD, f"\0{USERNAME}\0{PASSWORD}"))]
+    talkative = mail_server(Mailbox(rcpt=f"550 after {' '.join(forms)}"), auth=True, require_tls=False)
+    async with talkative as mailbox, Dialer(LOCAL) as dialer:
+        held = account(mailbox, username=USERNAME, password=PASSWORD)
+        sender = Smtp(held, Way(dialer, dialer.resolver, LOCAL))
+        mail = Message("dlv_0", "email", "jane@example.com", Email(subject="x", text="y"), 1, 0)
+        outcome = await sender.send(mail)
+        sender.retire()
+    assert outcome.reason == "smtp_550"
+    assert outcome.detail == "550 after *** *** ***"
+    assert not [each for each in forms if each in str(outcome.response)]

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import orjson
 import pytest
 from tests.gateway.records import product
 from tests.gateway.running import Gateway
 
 from angarium.records import ProviderRecord
 
+DEEP = orjson.loads('{"a":' * 300 + "1" + "}" * 300)
 CHANNELS = ("slack", "telegram", "apprise")
 
 
@@ -58,6 +60,7 @@ async def test_is_taken(shop: Gateway, channel: str, to: str, content: dict[str,
         ("slack", "#alerts", {"text": ""}, "/content/text"),
         ("slack", "#alerts", {"text": "x" * 40_001}, "/content/text"),
         ("slack", "#alerts", {"text": "x", "blocks": [{}] * 51}, "/content/blocks"),
+        ("slack", "#alerts", {"text": "x", "blocks": [DEEP]}, "/content/blocks"),
         ("slack", "#alerts", {"text": "x", "channel": "#boss"}, "/content/channel"),
         ("telegram", "jane", {"text": "hello"}, "/to"),
         ("telegram", "@a/../b", {"text": "hello"}, "/to"),

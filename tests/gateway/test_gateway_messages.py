@@ -14,6 +14,7 @@ from angarium.payload import instant
 from angarium.queue import Ledger, Queue
 from angarium.records import ProviderRecord
 
+REPORT = {"filename": "a", "content": "aGk=", "contentType": "message/delivery-status"}
 CONTENT = {"subject": "Order 1042", "text": "It is on its way."}
 
 
@@ -92,12 +93,23 @@ async def test_a_channel_without_a_provider_is_refused(shop: Gateway) -> None:
         ({"to": ["a@example.com"] * 1001}, "/to"),
         ({"content": {"text": "no subject"}}, "/content/subject"),
         ({"content": CONTENT | {"subject": "two\nlines"}}, "/content/subject"),
+        ({"content": CONTENT | {"subject": "two\u2028lines"}}, "/content/subject"),
+        ({"content": CONTENT | {"subject": "=?utf-8?q?=0D=0ABcc:_x@example.com?="}}, "/content/subject"),
+        ({"content": CONTENT | {"headers": {"X-A": "a =?UTF-8?B?DQpCY2M6IHg=?="}}}, "/content/headers/X-A"),
+        ({"content": CONTENT | {"headers": {"Resent-To": "x@example.com"}}}, "/content/headers"),
+        ({"content": CONTENT | {"headers": {"Content-Type": "text/html"}}}, "/content/headers"),
+        ({"content": CONTENT | {"replyTo": "=?utf-8?q?=0Ax?=@example.com"}}, "/content/replyTo"),
+        ({"content": CONTENT | {"listUnsubscribe": "https://a.example/\u0085b"}}, "/content/listUnsubscribe"),
+        ({"content": CONTENT | {"attachments": [REPORT]}}, "/content/attachments/0/contentType"),
+        ({"to": "=?utf-8?q?=0D=0ABcc=3Ax?=@example.com"}, "/to"),
+        ({"to": "a" * 200_000 + "@example.com"}, "/to"),
         ({"content": {"subject": "nothing"}}, "/content"),
         ({"content": CONTENT | {"headers": {"Bcc": "x@example.com"}}}, "/content/headers"),
         ({"content": CONTENT | {"colour": "red"}}, "/content/colour"),
         ({"content": CONTENT | {"attachments": [{"filename": "a", "content": "!"}]}}, "/content/attachments/0/content"),
         ({"content": "text"}, "/content"),
         ({"expiresAt": "2020-01-01T00:00:00Z"}, "/expiresAt"),
+        ({"expiresAt": "9999-12-31T23:59:59-01:00"}, "/expiresAt"),  # the year 10000, which none of our lists could say
         ({"event": "order.paid"}, "/event"),
         ({"channel": "email", "priority": "urgent"}, "/priority"),
     ],

@@ -10,7 +10,8 @@ from tests.gateway.records import callback
 from tests.gateway.running import Gateway
 
 from angarium.keys import ShardKeys
-from angarium.queue import Queue
+from angarium.notifications import Stored
+from angarium.queue import Ledger, Queue
 from angarium.retries import Move
 
 
@@ -227,6 +228,19 @@ async def test_who_waits_is_answered_when_it_has_ended(gateway: Gateway, courier
 async def test_who_waits_in_vain_gets_it_as_it_stands(gateway: Gateway) -> None:
     posted = await gateway.post("order.paid")
     assert (await read(gateway, posted.headers["Location"], wait="0.05"))["status"] == "pending"
+
+
+async def test_who_waits_reads_all_of_it_but_twice(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    posted, real, read_whole = await gateway.post("order.paid"), Ledger.get, []
+
+    async def get(self: Ledger, notification: str) -> Stored | None:
+        read_whole.append(notification)
+        return await real(self, notification)
+
+    monkeypatch.setattr(Ledger, "get", get)
+    monkeypatch.setattr("angarium_gateway.waiting.LOOK_EVERY", 0.05)
+    await read(gateway, posted.headers["Location"], wait="0.5")
+    assert len(read_whole) == 2  # whose it is, and how it stands in the end; it may have thousands of recipients
 
 
 @pytest.mark.parametrize("wait", ["-1", "31", "long", "nan", ""])

@@ -201,6 +201,16 @@ async def test_a_text_that_its_variables_spoil_is_told(shop: Gateway) -> None:
     ]
 
 
+async def test_all_integrations_together_make_no_endless_body(shop: Gateway) -> None:
+    many = [
+        MAIL.model_copy(update={"name": f"mail-{n}", "template": {"subject": "x", "text": "$name"}}) for n in range(6)
+    ]
+    await shop.publish(topic(*many, variables=VARIABLES | {"name": VariableRecord()}))
+    read = await post(shop, METADATA | {"name": "x" * 200_000})
+    assert (read.status, [error["pointer"] for error in read.json["errors"]]) == (422, ["/metadata"])
+    assert (await post(shop, METADATA | {"name": "x" * 100_000})).status == 200
+
+
 async def test_an_unknown_topic_is_not_found(shop: Gateway) -> None:
     for path in ("orders/lost", "Orders/paid", "orders/paid%2F"):
         read = await post(shop, path=f"/v1/notifications/{path}")

@@ -83,6 +83,11 @@ class Ledger:
         states = [fields[b"%d" % index] for index in range(len(head.targets))]
         return _stored(head, states, counts)
 
+    async def waits(self, notification: str) -> bool:
+        """Whether anything of it has not ended yet, without reading all of it; raises InvalidIdentifier."""
+        keys = self._queue.keys_of(notification)
+        return int(await self._queue.link.call("HGET", keys.notification(notification), "open") or 0) > 0
+
     async def timeline(self, notification: str) -> list[dict[str, Any]]:
         """Its entries, oldest first: what the deliverer wrote, with `at_ms`, and `next_ms` (0: none)."""
         keys = self._queue.keys_of(notification)

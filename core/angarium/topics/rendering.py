@@ -21,6 +21,7 @@ _SHAPES = {  # roughly: the gateway, which has the libraries for it, looks close
     "sms": _PHONE,
     "whatsapp": _PHONE,
 }
+LARGEST_TEXT = 262_144  # characters of variables in a text: as many as may be posted at all
 DOLLAR = "a $ must be followed by the name of a variable; write $$ for the sign itself"
 
 
@@ -94,7 +95,7 @@ def _below(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | 
 def _integration(integration: IntegrationRecord, values: Mapping[str, str]) -> Rendered:
     if not integration.channel:
         return Rendered(integration)
-    to = [Template(text).substitute(values).strip() for text in integration.to]
+    to = [_substituted(text, values, str, ("to", number)).strip() for number, text in enumerate(integration.to)]
     shape, words = _SHAPES.get(integration.channel, _ANYTHING)
     if faults := [Fault(("to", number), words) for number, text in enumerate(to) if not shape.match(text)]:
         raise Unfit(faults)
@@ -121,13 +122,21 @@ def _escaping(channel: str, field: str, mode: str | None) -> Callable[[str], str
 def _fill(value: Any, values: Mapping[str, str], escaped: Callable[[str], str]) -> Any:
     match value:
         case str():
-            return Template(value).substitute({name: escaped(text) for name, text in values.items()})
+            return _substituted(value, values, escaped, ("template",))
         case dict():
             return {name: _fill(each, values, escaped) for name, each in value.items()}
         case list():
             return [_fill(each, values, escaped) for each in value]
         case _:
             return value
+
+
+def _substituted(text: str, values: Mapping[str, str], escaped: Callable[[str], str], at: tuple[str | int, ...]) -> str:
+    """Only what stands in the text is looked at; a variable that stands there often may make a lot of a small post."""
+    names = [found["named"] or found["braced"] for found in Template.pattern.finditer(text)]
+    if sum(len(values[name]) for name in names if name in values) > LARGEST_TEXT:
+        raise Unfit([Fault(at, f"{LARGEST_TEXT:,} characters at most with its variables")])
+    return Template(text).substitute({name: escaped(values[name]) for name in {*names} if name in values})
 
 
 def _require_few(body: str, most: int) -> None:

@@ -1,6 +1,7 @@
 """An e-mail as it goes over the wire (RFC 5322, MIME)."""
 
 import base64
+import re
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -10,6 +11,7 @@ from angarium.contents import Email
 from angarium_deliverer.channels import Message
 
 SEVEN_BITS = SMTP.clone(cte_type="7bit")  # which every server on the way takes
+_BREAK = re.compile(r"[\x00-\x1f\x7f]")  # the package decodes encoded words (RFC 2047), whatever is in them
 
 
 def compose(content: Email, message: Message, sender: str, reply_to: str | None) -> EmailMessage:
@@ -32,6 +34,8 @@ def compose(content: Email, message: Message, sender: str, reply_to: str | None)
         mail["Disposition-Notification-To"] = content.reply_to or reply_to or address
     for header, value in content.headers.items():
         mail[header] = value
+    if broken := next((name for name, value in mail.items() if _BREAK.search(str(value))), None):
+        raise ValueError(f"{broken} holds the end of a line")
     _fill(mail, content)
     for number, part in enumerate(part for part in mail.walk() if part.is_multipart()):
         part.set_boundary(f"={message.id}={number}")

@@ -8,10 +8,12 @@ import asyncio
 import socket
 import ssl
 import time
+from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.errors import MessageError
 from email.utils import parseaddr
-from typing import Any, cast
+from typing import cast
 
 import certifi
 from aiosmtplib import (
@@ -33,7 +35,8 @@ from aiosmtplib import (
 from angarium.contents import Email
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Account, Message, Way
-from angarium_deliverer.channels.mime import compose
+from angarium_deliverer.channels.apis import presentable
+from angarium_deliverer.channels.mime import SEVEN_BITS, compose
 
 IDLE_S = 30.0  # servers close idle connections after a minute or more (RFC 5321 says five)
 PERMANENT = 500
@@ -71,6 +74,7 @@ class Smtp:
         self._tls = settings.get("tls", "StartTLS")
         self._reply_to: str | None = settings.get("replyTo")
         self._username, self._password = account.credentials.get("username"), account.credentials.get("password")
+        self._secrets = _forms(self._username or "", self._password or "")
         self._timeout, self._way = account.record.timeout_s, way
         self._context = _context(account.credentials.get(settings.get("caBundleKey", "")), way.ca_file)
         self._idle: list[_Connection] = []
@@ -90,32 +94,33 @@ class Smtp:
             return Outcome(Result.PERMANENT, "wrong_content", "it is no e-mail", blameless=True)
         try:
             mail = compose(content, message, self._from, self._reply_to)
+            whole = mail.as_bytes(policy=SEVEN_BITS.clone(utf8=not message.to.isascii()))
         except (MessageError, ValueError, UnicodeError) as error:
             return Outcome(Result.PERMANENT, "wrong_content", str(error), blameless=True)
         while True:
             connection, usable, kept = None, False, bool(self._idle)
             try:
                 connection = await self._connection()
-                said = await self._hand_over(connection.client, message, content, mail)
+                said = await self._hand_over(connection.client, message, content, whole)
                 usable = True
             except SMTPServerDisconnected as error:
                 if not kept:  # else it had been closed while it was idle, and nothing was said on it
                     return Outcome(Result.RETRYABLE, "disconnected", str(error))
             except (SMTPException, OSError, NotAllowed) as error:
                 usable = isinstance(error, SMTPRecipientsRefused | SMTPSenderRefused | SMTPDataError)
-                return judge(error)
+                return judge(error, self._secrets)
             else:
                 return said
             finally:
                 self._put_back(connection, usable=usable)
 
-    async def _hand_over(self, client: SMTP, message: Message, content: Email, mail: Any) -> Outcome:
+    async def _hand_over(self, client: SMTP, message: Message, content: Email, mail: bytes) -> Outcome:
         dsn = content.receipt == "delivery" and client.supports_extension("dsn")
         utf8 = ["SMTPUTF8", "BODY=8BITMIME"] if not message.to.isascii() else []
         _, said = await client.sendmail(
             parseaddr(self._from)[1],
             [message.to],
-            mail.as_bytes(policy=mail.policy.clone(utf8=bool(utf8))),
+            mail,
             mail_options=[*utf8, *(["RET=HDRS", f"ENVID={message.id}"] if dsn else [])],
             rcpt_options=["NOTIFY=SUCCESS,FAILURE,DELAY"] if dsn else [],
         )
@@ -188,20 +193,20 @@ class Smtp:
             self._idle.pop().hang_up()
 
 
-def judge(error: Exception) -> Outcome:
-    """What a failure means."""
+def judge(error: Exception, secrets: Iterable[str] = ()) -> Outcome:
+    """What a failure means. Servers may say back what they were told, which is not shown where it is secret."""
     match error:
         case NotAllowed():
             return Outcome(Result.RETRYABLE, "address_refused", str(error))
         case SMTPAuthenticationError():
-            return Outcome(Result.RETRYABLE, "authentication_failed", _words(error))
+            return Outcome(Result.RETRYABLE, "authentication_failed", _words(error, secrets))
         case SMTPRecipientsRefused():
             refused = error.recipients[0]
-            return _by_code(refused.code, _words(refused), blameless=True)
+            return _by_code(refused.code, _words(refused, secrets), blameless=True)
         case SMTPSenderRefused() | SMTPConnectResponseError() | SMTPHeloError():
-            return _by_code(error.code, _words(error), blameless=False)
+            return _by_code(error.code, _words(error, secrets), blameless=False)
         case SMTPResponseException():
-            return _by_code(error.code, _words(error), blameless=error.code >= PERMANENT)
+            return _by_code(error.code, _words(error, secrets), blameless=error.code >= PERMANENT)
         case SMTPTimeoutError():
             return Outcome(Result.RETRYABLE, "timeout", str(error))
         case SMTPNotSupported():
@@ -220,8 +225,16 @@ def _by_code(code: int, words: str, *, blameless: bool) -> Outcome:
     return Outcome(result, f"smtp_{code}", f"{code} {words}"[:512], response=response, blameless=blameless)
 
 
-def _words(error: SMTPResponseException) -> str:
-    return error.message.replace("\n", " ")
+def _words(error: SMTPResponseException, secrets: Iterable[str]) -> str:
+    return presentable(error.message.replace("\n", " "), secrets)
+
+
+def _forms(username: str, password: str) -> tuple[str, ...]:
+    """A password as AUTH LOGIN and AUTH PLAIN send it, and as it is."""
+    if not password:
+        return ()
+    encoded = [b64encode(text.encode()).decode() for text in (password, f"\0{username}\0{password}")]
+    return (*encoded, password)
 
 
 def _domain(sender: str) -> str:

@@ -44,8 +44,10 @@ async def one(request: web.Request, caller: Caller) -> Answer:
         document = render.summary(stored, caller.tenant)
         return render.known_or_new(document | render.what(stored.notification), known)
 
-    def enough(stored: Stored) -> bool:
-        return has_ended(stored) or (known is not None and told(stored).status != HTTPStatus.NOT_MODIFIED)
+    def news(stored: Stored) -> bool:
+        return has_ended(stored) or told(stored).status != HTTPStatus.NOT_MODIFIED
+
+    enough = has_ended if known is None else news
 
     stored = await own_notification(request, caller)
     if query.wait and not enough(stored):

@@ -32,8 +32,10 @@ from angarium_gateway.problems import (
     TOPIC_OWN,
     TOPIC_SUSPENDED,
     Problem,
+    invalid,
 )
 
+LARGEST_RENDERED = 1024 * 1024  # bytes of a post with what its integrations send
 HEADER = "X-Topic-Hash-X"
 
 
@@ -81,12 +83,15 @@ def _compose(
     event = topic.path.replace("/", ".")
     targets, positions = _targets(tenant.id, made)
     contents = [each.content for each in made if each.content is not None]
+    body = write_post(payload(event, now, asked.metadata), positions, contents)
+    if len(body) > LARGEST_RENDERED:
+        raise invalid("/metadata", f"makes {len(body):,} bytes of all integrations; {LARGEST_RENDERED:,} at most")
     return Notification(
         id=app[INTAKE].new_id(tenant.id, once, now),
         tenant=tenant.id,
         product=tenant.product,
         event=event,
-        body=write_post(payload(event, now, asked.metadata), positions, contents),
+        body=body,
         priority=asked.priority,
         created_ms=now,
         targets=targets,
