@@ -16,7 +16,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
     "--remote-debugging-port=0",
 )  # fmt: skip
-SECONDS = 10
+SECONDS = 20
 
 
 def installed() -> str | None:
