@@ -94,6 +94,12 @@ class Page:
         """Wait until it can be read."""
         await self.until(f"document.querySelector({where!r})?.innerText.includes({text!r})")
 
+    async def asks(self, ending: str) -> None:
+        """Wait until it asks for such a URL."""
+        async with asyncio.timeout(SECONDS):
+            while not any(url.endswith(ending) for url in self.requests):
+                await asyncio.sleep(0.02)
+
     async def text(self) -> str:
         """All that can be read."""
         return str(await self.value("document.body.innerText"))

@@ -136,9 +136,7 @@ async def test_an_answer_that_was_lost_is_asked_for_again(page: Page, gateway: G
     await page.click("#once-more")
     await page.click("#send-button")
     await page.shows("Accepted as", "#send-note")
-    await page.until(
-        "performance.getEntriesByType('resource').some(one => one.name.endsWith('?wait=4'))"
-    )  # after a 304
+    await page.asks("?wait=4")  # since a 304 answered wait=2
     assert len((await gateway.ask("GET", "/v1/notifications")).json["notifications"]) == 2
 
 
