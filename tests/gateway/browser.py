@@ -43,6 +43,11 @@ class Page:
             await self.tell(f"{domain}.enable")
         await self.tell("Page.navigate", url=url)
 
+    async def leave(self) -> None:
+        """Close the browser, which clears away what it wrote."""
+        self._session = ""
+        await self.tell("Browser.close")
+
     async def tell(self, method: str, **params: Any) -> dict[str, Any]:
         """One command of the protocol, and its result."""
         number = next(self._numbers)
@@ -149,11 +154,14 @@ async def browsing(program: str, folder: Path) -> AsyncIterator[Page]:
             page = Page(socket)
             listener = asyncio.create_task(page.listen())
             yield page
-            await page.tell("Target.setDiscoverTargets", discover=False)
-            listener.cancel()
+            await page.leave()
+            await listener
+            async with asyncio.timeout(SECONDS):
+                await process.communicate()
     finally:
-        process.kill()
-        await process.communicate()
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 async def _address(process: asyncio.subprocess.Process) -> str:
