@@ -26,7 +26,8 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
     yield f'<title>{escape(info["title"])} API</title><link rel="stylesheet" href="/docs.css"></head><body>'
     yield f"<header><h1>{escape(info['title'])} {escape(info['version'])}</h1><p>{_prose(info['description'])}</p>"
     yield "<p>Send your API key as <code>Authorization: Bearer ang_…</code> or <code>X-API-Key: ang_…</code>."
-    yield ' This page is made from <a href="/openapi.json">/openapi.json</a>.</p></header><main>'
+    yield ' This page is made from <a href="/openapi.json">/openapi.json</a>;'
+    yield ' <a href="/console">/console</a> is a page to send from.</p></header><main>'
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             yield from _operation(method.upper(), path, operation)
