@@ -1,4 +1,5 @@
 """The deliverer: reads what is ready, delivers it through a channel, decides, settles.
 
-`relay.py` is the way of a delivery; `promoter`, `recoverer`, `janitor` and `sampler` are the loops beside it.
+`relay.py` is the way of a delivery; `limiter`, `promoter`, `announcer`, `recoverer`,
+`listener`, `janitor` and `sampler` are the loops beside it.
 """

@@ -5,6 +5,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,13 @@ from tests.cluster.accounts import grant, token_of, wait_until_granted
 from tests.cluster.api import Api, Object, Refused, collection
 from tests.cluster.apiserver import shared_api_server
 from tests.cluster.kubeconfig import Access, read_kubeconfig, write_kubeconfig
+from tests.cluster.proxy import Proxy
 
 from angarium.settings import RedisSettings
 
 if TYPE_CHECKING:
     from tests.cluster.operating import Stage
+    from tests.gateway.running import Gateway
 
 ROOT = Path(__file__).parents[2]
 HOW = (
@@ -179,3 +182,21 @@ async def stage(
     yield Stage(api, namespace, redis_settings, await act_as("operator", rules=RULES))
     secrets = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": namespace}}
     await api.request("DELETE", collection(secrets))  # nobody collects garbage here
+
+
+@pytest.fixture
+async def proxy(stage: "Stage") -> AsyncIterator[Proxy]:
+    """Before the server; the stage's operator goes through it."""
+    async with Proxy(stage.api.access) as proxy:
+        access = replace(read_kubeconfig(stage.kubeconfig), server=proxy.url, authority="")
+        write_kubeconfig(stage.kubeconfig, access)
+        yield proxy
+
+
+@pytest.fixture
+async def gateway(stage: "Stage") -> AsyncIterator["Gateway"]:
+    """A gateway, with a deliverer beside it."""
+    from tests.cluster.callers import gateway_beside  # likewise
+
+    async with gateway_beside(stage) as one:
+        yield one

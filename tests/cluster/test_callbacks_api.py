@@ -1,20 +1,12 @@
 """Callbacks by the API: a real gateway, the operator with the chart's RBAC, a real API server."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.cluster.callers import HOOK, MADE_BY, gateway_beside, key_of, kind_of, made, shop
+from tests.cluster.callers import HOOK, MADE_BY, key_of, kind_of, made, shop
 from tests.cluster.operating import Stage
 from tests.gateway.running import Gateway
-
-
-@pytest.fixture
-async def gateway(stage: Stage) -> AsyncIterator[Gateway]:
-    """A gateway, with a deliverer beside it."""
-    async with gateway_beside(stage) as one:
-        yield one
 
 
 async def test_a_callback_is_made_and_works(stage: Stage, gateway: Gateway) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cluster.callers import HOOK, MADE_BY, gateway_beside, key_of, kind_of, made, shop
+from tests.cluster.callers import HOOK, MADE_BY, key_of, kind_of, made, shop
 from tests.cluster.conftest import ActAs
 from tests.cluster.kubeconfig import read_kubeconfig, write_kubeconfig
 from tests.cluster.operating import PATIENCE, RULES, Stage
@@ -19,13 +19,6 @@ from tests.gateway.running import Gateway, running
 
 from angarium_operator.api import Api, ApiRefused
 from angarium_operator.callbacks import ClusterCallbacks
-
-
-@pytest.fixture
-async def gateway(stage: Stage) -> AsyncIterator[Gateway]:
-    """A gateway, with a deliverer beside it."""
-    async with gateway_beside(stage) as one:
-        yield one
 
 
 async def test_while_the_operator_is_away_sending_goes_on(stage: Stage, gateway: Gateway) -> None:

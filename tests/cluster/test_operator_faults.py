@@ -2,8 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import httpx
 import pytest
@@ -14,15 +12,6 @@ from tests.cluster.proxy import Proxy
 
 STATUS = r"/shop/status\?"
 CALLBACKS = r"/callbacks(\?|$)"
-
-
-@pytest.fixture
-async def proxy(stage: Stage) -> AsyncIterator[Proxy]:
-    """Before the server; the stage's operator goes through it."""
-    async with Proxy(stage.api.access) as proxy:
-        access = replace(read_kubeconfig(stage.kubeconfig), server=proxy.url, authority="")
-        write_kubeconfig(stage.kubeconfig, access)
-        yield proxy
 
 
 @pytest.mark.parametrize("status", [409, 429, 500, 503])

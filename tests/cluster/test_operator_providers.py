@@ -2,13 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 from tests.cluster.conftest import Kubectl
-from tests.cluster.kubeconfig import read_kubeconfig, write_kubeconfig
 from tests.cluster.operating import PATIENCE, Stage, applied, condition
 from tests.cluster.proxy import Proxy
 from tests.listening import listening
@@ -26,15 +24,6 @@ async def mail() -> AsyncIterator[MailServer]:
     """A mail server."""
     async with mail_server() as server:
         yield server
-
-
-@pytest.fixture
-async def proxy(stage: Stage) -> AsyncIterator[Proxy]:
-    """Before the server; the stage's operator goes through it."""
-    async with Proxy(stage.api.access) as proxy:
-        access = replace(read_kubeconfig(stage.kubeconfig), server=proxy.url, authority="")
-        write_kubeconfig(stage.kubeconfig, access)
-        yield proxy
 
 
 def record(stage: Stage, tail: ConfigTail) -> ProviderRecord | None:

@@ -57,6 +57,10 @@ class Account:
     record: ProviderRecord
     credentials: dict[str, str] = field(repr=False)
 
+    def api_url(self, default: str) -> str:
+        """Where its API is, without a `/` at the end."""
+        return str(self.record.settings.get("apiUrl", default)).rstrip("/")
+
 
 class Sender(Protocol):
     """Sends through one account, any number of messages at once."""

@@ -43,7 +43,7 @@ class Reply:
 
     def shown(self, body: str) -> dict[str, Any]:
         """For the timeline."""
-        response = {"status": self.status, "body": body[:SHOWN_BODY_BYTES], "truncated": len(body) > SHOWN_BODY_BYTES}
+        response = excerpt(self.status, body)
         return response | {"resent": True} if self.resent else response
 
     def without(self, *names: str) -> str:
@@ -78,8 +78,8 @@ class Api:
             url, (*_HEADERS, *headers), orjson.dumps(members), timeout=self._timeout, in_cluster=False
         )
         text = presentable(answer.body.decode(errors="replace"), (*self._secrets, *secrets))
-        wish = retry_after(answer.headers.get("retry-after"), time.time())
-        return Reply(answer.status, _object(text, answer), text, wish, answer.resent)
+        said = json_object(text, cut=answer.truncated)
+        return Reply(answer.status, said, text, wish_of(answer), answer.resent)
 
     def unreached(self, error: DialError) -> Outcome:
         """All of it may get better: the provider's settings can be mended while messages wait."""
@@ -88,7 +88,7 @@ class Api:
 
 def presentable(text: str, secrets: Iterable[str]) -> str:
     """Without anything secret in it, the longest first."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
@@ -98,13 +98,26 @@ def keys(url: str, shortest: int) -> list[str]:
     return [piece for piece in re.split("[/?&=:@]", url.partition("://")[2]) if len(piece) >= shortest]
 
 
-def _object(text: str, answer: Answer) -> Mapping[str, Any]:
-    """Some APIs say the message back, which may be longer than what is read of an answer: its beginning will do."""
+def json_object(text: str | bytes, *, cut: bool = False) -> dict[str, Any]:
+    """What was answered, or nothing where it is no JSON object.
+
+    `cut`: some APIs say the message back, which may be longer than what is read of an answer: its beginning will do.
+    """
     try:
-        found = from_json(text, allow_partial=answer.truncated)
+        found = from_json(text, allow_partial=cut)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def wish_of(answer: Answer) -> float | None:
+    """Its Retry-After in seconds from now."""
+    return retry_after(answer.headers.get("retry-after"), time.time())
+
+
+def excerpt(status: int, text: str, *, truncated: bool = False) -> dict[str, Any]:
+    """An answer in a timeline; `truncated`: it was longer than what was read of it."""
+    return {"status": status, "body": text[:SHOWN_BODY_BYTES], "truncated": truncated or len(text) > SHOWN_BODY_BYTES}
 
 
 def wrong_content(words: str) -> Outcome:

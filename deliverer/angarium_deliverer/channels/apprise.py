@@ -25,7 +25,7 @@ from angarium.contents import Apprise as Content
 from angarium.egress import EgressPolicy
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Account, Message, Way
-from angarium_deliverer.channels.apis import LONGEST_SAID, keys, presentable, wrong_content
+from angarium_deliverer.channels.apis import LONGEST_SAID, excerpt, keys, presentable, wrong_content
 
 MOST_THREADS = 32  # for each account; what is more waits, within its time
 SHORTEST_KEY = 8
@@ -85,7 +85,7 @@ def judge(said: str, refusal: str, *, sent: bool) -> Outcome:
     status = int(found[1]) if (found := _STATUS.search(said)) else None
     if sent:
         return Outcome(Result.DELIVERED)
-    response = {"status": status, "body": said, "truncated": False} if status else None
+    response = excerpt(status, said) if status else None
     if refusal:
         return Outcome(Result.RETRYABLE, "address_refused", refusal)
     if status in (401, 403):

@@ -20,7 +20,7 @@ import orjson
 from angarium.contents import Push
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Account, Message, Way
-from angarium_deliverer.channels.apis import Api, Reply, wrong_content
+from angarium_deliverer.channels.apis import LONGEST_SAID, Api, Reply, wrong_content
 from angarium_deliverer.channels.google import AccessTokens, NoToken, read_service_account
 from angarium_deliverer.dialer import DialError
 
@@ -42,11 +42,10 @@ class Fcm:
     def __init__(self, account: Account, way: Way) -> None:
         """Raises ValueError where the service account can't be read or no project is named."""
         held = read_service_account(account.credentials.get(SERVICE_ACCOUNT, ""))
-        settings = account.record.settings
-        project = settings.get("projectID") or held.project
+        project = account.record.settings.get("projectID") or held.project
         if not project:
             raise ValueError("neither the fcm block nor the service account names the project")
-        self._url = f"{settings.get('apiUrl', API).rstrip('/')}/v1/projects/{quote(project, safe='')}/messages:send"
+        self._url = f"{account.api_url(API)}/v1/projects/{quote(project, safe='')}/messages:send"
         self._timeout = account.record.timeout_s
         self._api = Api(way, self._timeout, ())
         self._tokens = AccessTokens(held, way, self._timeout)
@@ -126,7 +125,10 @@ def judge(reply: Reply) -> Outcome:
     if not isinstance(error, dict):
         return reply.unexpected()
     code = _code(error)
-    detail, response = f"FCM answered {code or reply.status}: {error.get('message', '')}"[:400], reply.shown(reply.text)
+    detail, response = (
+        f"FCM answered {code or reply.status}: {error.get('message', '')}"[:LONGEST_SAID],
+        reply.shown(reply.text),
+    )
     if code in _REFUSED:
         return Outcome(
             Result.PERMANENT, f"fcm_{code.lower()}", detail, response=response, blameless=True,

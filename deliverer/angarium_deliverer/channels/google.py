@@ -16,8 +16,8 @@ import orjson
 
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Way
-from angarium_deliverer.channels.apis import LONGEST_SAID, presentable
-from angarium_deliverer.channels.webhook import USER_AGENT, retry_after
+from angarium_deliverer.channels.apis import LONGEST_SAID, json_object, presentable, wish_of
+from angarium_deliverer.channels.webhook import USER_AGENT
 
 SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -103,10 +103,10 @@ class AccessTokens:
             timeout=self._timeout,
             in_cluster=False,
         )
-        said = _object(presentable(answer.body.decode(errors="replace"), (assertion,)))
+        said = json_object(presentable(answer.body.decode(errors="replace"), (assertion,)))
         token, seconds = said.get("access_token"), said.get("expires_in", 3600)
         if answer.status != 200 or not isinstance(token, str) or not token or not isinstance(seconds, int):
-            raise NoToken(_refused(answer.status, said, retry_after(answer.headers.get("retry-after"), time.time())))
+            raise NoToken(_refused(answer.status, said, wish_of(answer)))
         now = asyncio.get_running_loop().time()
         self._token, self._ends_at, self._renew_at = token, now + seconds - 5, now + max(seconds - EARLY_S, seconds / 2)
         return token
@@ -126,14 +126,6 @@ class AccessTokens:
             "iss": self._account.email, "scope": SCOPE, "aud": self._account.token_uri, "iat": now, "exp": now + VALID_S
         }  # fmt: skip
         return str(importlib.import_module("google.auth.jwt").encode(self._signer, claims).decode())
-
-
-def _object(text: str) -> Mapping[str, Any]:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _refused(status: int, said: Mapping[str, Any], after: float | None) -> Outcome:

@@ -115,7 +115,7 @@ class Slack:
             raise ValueError("the Secret has neither bot-token nor webhook-url")
         self._by_token = bool(token)
         self._headers = (("authorization", f"Bearer {token}"),) if token else ()
-        self._url = f"{account.record.settings.get('apiUrl', API).rstrip('/')}/chat.postMessage" if token else webhook
+        self._url = f"{account.api_url(API)}/chat.postMessage" if token else webhook
         self._api = Api(way, account.record.timeout_s, (token,) if token else (webhook, *keys(webhook, SHORTEST_KEY)))
 
     async def send(self, message: Message) -> Outcome:

@@ -35,7 +35,7 @@ from aiosmtplib import (
 from angarium.contents import Email
 from angarium.notifications import Outcome, Result
 from angarium_deliverer.channels import Account, Message, Way
-from angarium_deliverer.channels.apis import presentable
+from angarium_deliverer.channels.apis import excerpt, presentable, wrong_content
 from angarium_deliverer.channels.mime import SEVEN_BITS, compose
 
 IDLE_S = 30.0  # servers close idle connections after a minute or more (RFC 5321 says five)
@@ -91,12 +91,12 @@ class Smtp:
     async def _send(self, message: Message) -> Outcome:
         content = message.content
         if not isinstance(content, Email):
-            return Outcome(Result.PERMANENT, "wrong_content", "it is no e-mail", blameless=True)
+            return wrong_content("it is no e-mail")
         try:
             mail = compose(content, message, self._from, self._reply_to)
             whole = mail.as_bytes(policy=SEVEN_BITS.clone(utf8=not message.to.isascii()))
         except (MessageError, ValueError, UnicodeError) as error:
-            return Outcome(Result.PERMANENT, "wrong_content", str(error), blameless=True)
+            return wrong_content(str(error))
         while True:
             connection, usable, kept = None, False, bool(self._idle)
             try:
@@ -124,7 +124,7 @@ class Smtp:
             mail_options=[*utf8, *(["RET=HDRS", f"ENVID={message.id}"] if dsn else [])],
             rcpt_options=["NOTIFY=SUCCESS,FAILURE,DELAY"] if dsn else [],
         )
-        response = {"status": 250, "body": said[:2048], "truncated": len(said) > 2048}
+        response = excerpt(250, said)
         if content.receipt == "delivery":
             response["receipt"] = "asked for" if dsn else "the server offers none"
         return Outcome(Result.DELIVERED, response=response)
@@ -220,7 +220,7 @@ def judge(error: Exception, secrets: Iterable[str] = ()) -> Outcome:
 
 
 def _by_code(code: int, words: str, *, blameless: bool) -> Outcome:
-    response = {"status": code, "body": words[:2048], "truncated": len(words) > 2048}
+    response = excerpt(code, words)
     result = Result.PERMANENT if code >= PERMANENT else Result.RETRYABLE
     return Outcome(result, f"smtp_{code}", f"{code} {words}"[:512], response=response, blameless=blameless)
 

@@ -30,7 +30,7 @@ class Telegram:
         token = account.credentials.get("bot-token", "")
         if not _TOKEN.fullmatch(token):
             raise ValueError("the bot-token is none of Telegram's, which look like 110201543:AAHdqTcv…")
-        self._url = f"{account.record.settings.get('apiUrl', API).rstrip('/')}/bot{token}/sendMessage"
+        self._url = f"{account.api_url(API)}/bot{token}/sendMessage"
         self._api = Api(way, account.record.timeout_s, (token, token.partition(":")[2]))
 
     async def send(self, message: Message) -> Outcome:

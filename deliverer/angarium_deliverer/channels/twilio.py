@@ -20,6 +20,7 @@ from angarium.contents import Template, Text
 from angarium.notifications import Outcome, Result
 from angarium.queue import Report
 from angarium_deliverer.channels import MAYBE, Account, Message, Unproven, Way
+from angarium_deliverer.channels.apis import excerpt, wrong_content
 from angarium_deliverer.channels.twilio_codes import NEVER_ASKED, NOT_TAKEN, follow, judge, pause, unreached
 from angarium_deliverer.channels.twilio_http import GuardedHttp, Refused
 from angarium_deliverer.dialer import DialError
@@ -48,7 +49,7 @@ class Twilio:
             user, password, quote(sid, safe=""), http_client=GuardedHttp(way.dialer, account.record.timeout_s),
             environment=_NO_REGION,
         )  # fmt: skip
-        self._client.api.base_url = settings.get("apiUrl", API).rstrip("/")
+        self._client.api.base_url = account.api_url(API)
         self._service = settings.get("messagingServiceSid")
         self._from = {"sms": settings.get("from"), "whatsapp": settings.get("whatsappFrom")}
         self._id, self._timeout = account.record.id, account.record.timeout_s
@@ -60,7 +61,7 @@ class Twilio:
         """One message to one recipient; or what became of it."""
         content = message.content
         if not isinstance(content, Text):
-            return Outcome(Result.PERMANENT, "wrong_content", "it is neither SMS nor WhatsApp", blameless=True)
+            return wrong_content("it is neither SMS nor WhatsApp")
         sid, _, since = message.reference.partition(" ")
         if _SID.fullmatch(sid):
             return await self._ask_after(sid, float(since or 0))
@@ -93,7 +94,7 @@ class Twilio:
         if not _SID.fullmatch(str(taken.sid)):
             return Outcome(Result.RETRYABLE, "protocol_error", "Twilio named no SID", reference=maybe)
         said = {"sid": taken.sid, "status": taken.status, "segments": taken.num_segments}
-        shown = {"status": 201, "body": orjson.dumps(said, default=str).decode(), "truncated": False}
+        shown = excerpt(201, orjson.dumps(said, default=str).decode())
         return Outcome(
             Result.SENT, retry_after=pause(0, bool(self._callback)), response=shown, reference=_named(taken.sid, began)
         )

@@ -4,6 +4,7 @@ Codes that are not named here are about this message or its recipient: there are
 """
 
 from angarium.notifications import Outcome, Result
+from angarium_deliverer.channels.apis import excerpt
 from angarium_deliverer.channels.twilio_http import Refused
 from angarium_deliverer.dialer import DialError, DialReason
 
@@ -81,7 +82,7 @@ def unreached(error: DialError) -> Outcome:
 
 def follow(status: str, code: int | None, age: float, asked_back: bool) -> Outcome:
     """What becomes of a message that Twilio took `age` seconds ago; `asked_back`: it will also tell by itself."""
-    shown = {"status": 200, "body": f"{status} {code or ''}".strip(), "truncated": False}
+    shown = excerpt(200, f"{status} {code or ''}".strip())
     if status in ARRIVED:
         return Outcome(Result.DELIVERED, response=shown)
     if status in FAILED:

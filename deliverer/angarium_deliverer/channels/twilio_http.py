@@ -4,17 +4,14 @@ The package's own client reads answers, but not when to come again; so what is n
 """
 
 import logging
-import time
 from base64 import b64encode
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
-import orjson
 from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 
-from angarium_deliverer.channels.webhook import SHOWN_BODY_BYTES, retry_after
+from angarium_deliverer.channels.apis import LONGEST_SAID, excerpt, json_object, presentable, wish_of
 from angarium_deliverer.dialer import Answer, Dialer
 
 LARGEST_ANSWER = 1 << 20  # bytes: fifty messages of the longest text, escaped
@@ -27,17 +24,13 @@ class Refused(Exception):
 
     def __init__(self, answer: Answer, text: str) -> None:
         super().__init__(f"answered {answer.status}")
-        said = _object(text)
+        said = json_object(text)
         code = said.get("code")
         self.status = answer.status
         self.code = code if isinstance(code, int) else 0
-        self.words = str(said.get("message") or text)[:400]
-        self.after = retry_after(answer.headers.get("retry-after"), time.time())
-        self.shown: dict[str, Any] = {
-            "status": answer.status,
-            "body": text[:SHOWN_BODY_BYTES],
-            "truncated": answer.truncated or len(text) > SHOWN_BODY_BYTES,
-        }
+        self.words = str(said.get("message") or text)[:LONGEST_SAID]
+        self.after = wish_of(answer)
+        self.shown = excerpt(answer.status, text, truncated=answer.truncated)
 
 
 class GuardedHttp(AsyncHttpClient):  # type: ignore[misc]  # the package has no types
@@ -70,17 +63,8 @@ class GuardedHttp(AsyncHttpClient):  # type: ignore[misc]  # the package has no 
             url + query, list(fields.items()), body, timeout=self._seconds, in_cluster=False,
             bounds=(LARGEST_ANSWER, ONCE),
         )  # fmt: skip
-        text = answer.body.decode(errors="replace")
-        for secret in filter(None, (password, fields["Authorization"].removeprefix("Basic "))):
-            text = text.replace(secret, "***")
-        if not 200 <= answer.status <= 299 or not _object(text):
+        secrets = (password, fields["Authorization"].removeprefix("Basic "))
+        text = presentable(answer.body.decode(errors="replace"), secrets)
+        if not 200 <= answer.status <= 299 or not json_object(text):
             raise Refused(answer, text)
         return Response(answer.status, text, answer.headers)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        said = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return {}
-    return said if isinstance(said, dict) else {}

@@ -9,19 +9,20 @@ from prometheus_client import Counter
 from angarium import tokens
 from angarium.notifications import Notification, Target
 from angarium.payload import payload
-from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict, Intake
+from angarium.queue import Idempotency, Intake
 from angarium.telemetry import metrics
 from angarium_gateway import render
 from angarium_gateway.addressing import addressed
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
+from angarium_gateway.appkeys import DIRECTORY, INTAKE, SETTINGS, TAIL, VITALS
 from angarium_gateway.auth import Permission
 from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller, Tenant
 from angarium_gateway.idempotency import idempotency
-from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
+from angarium_gateway.problems import Problem
 from angarium_gateway.requests import Asked, read_notification
+from angarium_gateway.storing import first_of, store
 
 SEND = Permission(tokens.SEND, "send notifications")
 
@@ -45,20 +46,9 @@ async def accept_body(app: web.Application, caller: Caller, headers: Mapping[str
             return await _replayed(app, caller, known)
         raise
     notification = _compose(app, intake, caller, asked, targets, once)
-    if once:
-        app[IN_PROGRESS].begin(tenant.id, once.key)
-    try:
-        stored = await intake.enqueue(notification, once, tenant.backlog, replicated=tenant.replicated)
-        if stored.replay:
-            return await _replayed(app, caller, stored.id)
-    except IdempotencyConflict:
-        raise Problem(MISMATCH, "this Idempotency-Key was used with another body; use a new key") from None
-    except BacklogFull:
-        detail = f"this tenant may have {tenant.backlog} deliveries waiting"
-        raise Problem(BACKLOG, detail, headers={"Retry-After": "5"}) from None
-    finally:
-        if once:
-            app[IN_PROGRESS].end(tenant.id, once.key)
+    stored = await store(app, tenant, notification, once)
+    if stored.replay:
+        return await _replayed(app, caller, stored.id)
     _count(notification)
     return _answer(notification, caller)
 
@@ -95,12 +85,9 @@ def _subscribed(app: web.Application, tenant: Tenant, asked: Asked) -> tuple[Tar
 
 
 async def _replayed(app: web.Application, caller: Caller, known: str) -> Answer:
-    """The same answer as the first time, unless the tenant's retention is so short that it was forgotten since."""
-    first = await app[LEDGER].get(known)
-    if first is None:
-        raise Problem(SPENT, f"it was used for {known}, which is no longer kept; use a new key", notification=known)
-    _replays(caller.tenant.product).inc()
-    return _answer(first.notification, caller, {"Idempotency-Replay": "true"})
+    """The same answer as the first time."""
+    first = await first_of(app, caller.tenant, known)
+    return _answer(first, caller, {"Idempotency-Replay": "true"})
 
 
 def _answer(notification: Notification, caller: Caller, headers: dict[str, str] | None = None) -> Answer:
@@ -124,8 +111,3 @@ def _accepted(product: str, priority: str) -> Counter:
 @lru_cache(maxsize=65_536)
 def _unmatched(product: str) -> Counter:
     return metrics.UNMATCHED.labels(product)
-
-
-@lru_cache(maxsize=65_536)
-def _replays(product: str) -> Counter:
-    return metrics.REPLAYED.labels(product)

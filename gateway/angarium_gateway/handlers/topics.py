@@ -11,29 +11,20 @@ from aiohttp import web
 from angarium.identifiers import delivery_id, route_id
 from angarium.notifications import Notification, Target
 from angarium.payload import payload
-from angarium.queue import BacklogFull, Idempotency, IdempotencyConflict
+from angarium.queue import Idempotency
 from angarium.records import TopicRecord
 from angarium.telemetry import metrics
 from angarium.topics import FIRST, Positions, Rendered, read_post, write_post
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, IN_PROGRESS, INTAKE, LEDGER, SETTINGS, TAIL, VITALS
+from angarium_gateway.appkeys import DIRECTORY, INTAKE, SETTINGS, TAIL, VITALS
 from angarium_gateway.bodies import read_body, require_json
 from angarium_gateway.clock import now_ms
 from angarium_gateway.directory import Caller
 from angarium_gateway.idempotency import idempotency
 from angarium_gateway.posting import Post, read_post_request, rendered
-from angarium_gateway.problems import (
-    BACKLOG,
-    MISMATCH,
-    NOT_FOUND,
-    SPENT,
-    TOPIC_HASH,
-    TOPIC_OWN,
-    TOPIC_SUSPENDED,
-    Problem,
-    invalid,
-)
+from angarium_gateway.problems import NOT_FOUND, TOPIC_HASH, TOPIC_OWN, TOPIC_SUSPENDED, Problem, invalid
+from angarium_gateway.storing import first_of, store
 
 LARGEST_RENDERED = 1024 * 1024  # bytes of a post with what its integrations send
 HEADER = "X-Topic-Hash-X"
@@ -122,32 +113,12 @@ def _targets(tenant: str, made: tuple[Rendered, ...]) -> tuple[tuple[Target, ...
 
 
 async def _store(app: web.Application, caller: Caller, notification: Notification, once: Idempotency | None) -> Answer:
-    tenant = caller.tenant
-    if once:
-        app[IN_PROGRESS].begin(tenant.id, once.key)
-    try:
-        stored = await app[INTAKE].enqueue(notification, once, tenant.backlog, replicated=tenant.replicated)
-        if stored.replay:
-            return await _replayed(app, caller, stored.id)
-    except IdempotencyConflict:
-        raise Problem(MISMATCH, "this Idempotency-Key was used with another body; use a new key") from None
-    except BacklogFull:
-        detail = f"this tenant may have {tenant.backlog} deliveries waiting"
-        raise Problem(BACKLOG, detail, headers={"Retry-After": "5"}) from None
-    finally:
-        if once:
-            app[IN_PROGRESS].end(tenant.id, once.key)
+    stored = await store(app, caller.tenant, notification, once)
+    if stored.replay:
+        first = await first_of(app, caller.tenant, stored.id)  # whatever the topic is like now
+        return _answer(first, {"Idempotency-Replay": "true"})
     metrics.ACCEPTED.labels(notification.product, str(notification.priority)).inc()
     return _answer(notification)
-
-
-async def _replayed(app: web.Application, caller: Caller, known: str) -> Answer:
-    """The same answer as the first time, whatever the topic is like now."""
-    first = await app[LEDGER].get(known)
-    if first is None:
-        raise Problem(SPENT, f"it was used for {known}, which is no longer kept; use a new key", notification=known)
-    metrics.REPLAYED.labels(caller.tenant.product).inc()
-    return _answer(first.notification, {"Idempotency-Replay": "true"})
 
 
 def _answer(notification: Notification, headers: dict[str, str] | None = None) -> Answer:
