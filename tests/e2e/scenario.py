@@ -11,6 +11,7 @@ from tests.e2e.rollout import flood_a_rollout
 
 ROOT = Path(__file__).parents[2]
 CHART = str(ROOT / "helm/angarium")
+CRDS = ROOT / "crds"
 
 
 def make_namespaces() -> None:
@@ -101,7 +102,7 @@ def clean_up() -> None:
 
 def crds() -> list[str]:
     """Names of the CustomResourceDefinitions."""
-    return [f"{kind}.angarium.dev" for kind in ("products", "organizations", "callbacks")]
+    return sorted(path.stem for path in CRDS.glob("*.yaml"))
 
 
 def check_nothing_left() -> None:
