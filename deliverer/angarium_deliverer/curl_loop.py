@@ -43,7 +43,8 @@ class CurlLoop:
         self._wanted: set[int] = set()  # those of them that libcurl waits for just now
         self._waiting: dict[Any, asyncio.Future[Ended]] = {}
         self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0  # uvloop's own handle does not say, where it is due at once
         self._kick: asyncio.Handle | None = None
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
@@ -107,7 +108,7 @@ class CurlLoop:
                 self._kick = self._loop.call_soon(self._on_kick)
         else:
             self._deadline = self._loop.time() + milliseconds / 1000
-            if self._timer is None or self._timer.when() > self._deadline:
+            if self._timer is None or self._timer_at > self._deadline:
                 self._set_timer(self._deadline)
 
     # What the event loop calls.
@@ -138,7 +139,7 @@ class CurlLoop:
     def _set_timer(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(at, self._on_timer)
+        self._timer, self._timer_at = self._loop.call_at(at, self._on_timer), at
 
     def _unregister(self, fd: int) -> None:
         self._registered.pop(fd, None)
