@@ -11,8 +11,12 @@ from collections.abc import Awaitable, Callable, Iterator
 EX_CONFIG = 78
 
 
-class CantListenError(Exception):
-    """An address of the settings can't be listened at; the message names the variables."""
+class WrongSettingError(Exception):
+    """What the settings name can't be used; the message names the variables."""
+
+
+class CantListenError(WrongSettingError):
+    """An address can't be listened at."""
 
 
 @contextlib.contextmanager
@@ -40,6 +44,6 @@ async def until_signalled(run: Callable[[asyncio.Event], Awaitable[None]]) -> No
         loop.add_signal_handler(number, stop.set)
     try:
         await run(stop)
-    except CantListenError as error:
+    except WrongSettingError as error:
         print(error, file=sys.stderr)  # noqa: T201 - as other wrong settings are told
         raise SystemExit(EX_CONFIG) from None

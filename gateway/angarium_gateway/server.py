@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -130,8 +131,15 @@ def _manager(runner: web.AppRunner) -> web.Server:
     return runner.server
 
 
+def _patience(app: web.Application, tls: ssl.SSLContext | None) -> dict[str, float]:
+    """Seconds for a handshake, as for a request's head, and for a caller to say goodbye."""
+    return {"ssl_handshake_timeout": app[SETTINGS].gateway_head_timeout, "ssl_shutdown_timeout": LINGER} if tls else {}
+
+
 @contextlib.asynccontextmanager
-async def listening(app: web.Application, host: str, port: int, shutdown_timeout: float) -> AsyncIterator[None]:
+async def listening(
+    app: web.Application, host: str, port: int, shutdown_timeout: float, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """Serve while the body runs; then accept no more, and give what was accepted `shutdown_timeout` seconds."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_timeout)
     await runner.setup()
@@ -140,7 +148,7 @@ async def listening(app: web.Application, host: str, port: int, shutdown_timeout
         options = {"access_log": None, "lingering_time": LINGER}
         connection = partial(Connection, app, _manager(runner), loop=loop, **options)
         with opening("ANGARIUM_GATEWAY_HOST, ANGARIUM_GATEWAY_PORT", host, port):
-            server = await loop.create_server(connection, host, port, backlog=1024)
+            server = await loop.create_server(connection, host, port, backlog=1024, ssl=tls, **_patience(app, tls))
         try:
             yield
         finally:

@@ -1,6 +1,8 @@
 """What the gateway reads from the environment, beside what every process does."""
 
-from pydantic import Field
+from pathlib import Path
+
+from pydantic import Field, ValidationInfo, field_validator
 
 from angarium.people import Limits
 from angarium.settings import EgressSettings
@@ -11,6 +13,12 @@ class GatewaySettings(EgressSettings):
 
     gateway_host: str = Field(default="0.0.0.0", description="address that the API listens on")  # noqa: S104 - a Service sends its traffic to the pod's address
     gateway_port: int = Field(default=8480, ge=1, le=65535, description="port that the API listens on")
+    gateway_tls_cert: Path | None = Field(
+        default=None, description="file of the certificate, with its chain, in PEM; with it the API speaks TLS alone"
+    )
+    gateway_tls_key: Path | None = Field(
+        default=None, validate_default=True, description="file of its private key, in PEM"
+    )
     gateway_drain_delay: float = Field(
         default=0.0,
         ge=0,
@@ -36,6 +44,13 @@ class GatewaySettings(EgressSettings):
     gateway_most_groups: int = Field(default=10_000, ge=1, description="groups that one tenant may keep")
     gateway_most_members: int = Field(default=1_000_000, ge=1, description="members that one group may have")
     gateway_most_devices: int = Field(default=20, ge=1, le=100, description="devices that one user may have")
+
+    @field_validator("gateway_tls_key")
+    @classmethod
+    def _both(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "gateway_tls_cert" in info.data and (key is None) != (info.data["gateway_tls_cert"] is None):
+            raise ValueError("goes together with ANGARIUM_GATEWAY_TLS_CERT")
+        return key
 
     @property
     def people(self) -> Limits:

@@ -29,6 +29,10 @@ REQUEST_DURATION = Histogram(
 )
 REQUESTS = Counter("angarium_requests", "Requests answered", ["route", "code"])
 
+CERTIFICATE_EXPIRY = Gauge(
+    "angarium_certificate_expiry_timestamp_seconds", "When a certificate that is served ends", ["certificate"]
+)
+
 # deliverer
 ATTEMPTS = Counter("angarium_attempts", "Attempts by how they ended", ["product", "channel", "outcome", "reason"])
 ATTEMPT_DURATION = Histogram(
