@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from angarium.cluster import Cluster
 from angarium.errors import StorageUnavailable
 from angarium.lineage import lineage_of
-from angarium.redis_url import Kind, Place
+from angarium.redis_url import Kind, Place, RedisUrl
 from angarium.sentinels import Sentinels
 from angarium.settings import RedisSettings
 from angarium.slots import Argument, Command
@@ -151,7 +151,7 @@ class _Single:
 
 def _servers(settings: RedisSettings, timeout: float, confirm: Confirm | None) -> Servers:
     """`timeout` seconds for each read; redis-py's own default is a silent 5, and it would retry."""
-    where = settings.where
+    where, mounted = settings.where, settings.mounted()
     options: dict[str, Any] = {
         "socket_timeout": timeout,
         "socket_connect_timeout": settings.connect_timeout,
@@ -167,17 +167,21 @@ def _servers(settings: RedisSettings, timeout: float, confirm: Confirm | None) -
     def wire(dial: Dial, keeper: Keeper | None = None) -> Wire:
         return ConfirmedWire(dial, lineage, keeper, confirm) if confirm else Wire(dial, lineage, keeper)
 
+    def current() -> RedisUrl:
+        mounted.look()
+        return mounted.value
+
     async def dial(place: Place | None = None) -> AbstractConnection:
-        return where.connection(place, **options)
+        return current().connection(place, **options)
 
     if where.kind is Kind.CLUSTER:
         return Cluster(
             where.places,
             lambda place, keeper: wire(partial(dial, place), keeper),
-            lambda place: where.connection(place, **brief),
+            lambda place: current().connection(place, **brief),
         )
     if where.kind is Kind.SENTINEL:
-        sentinels = Sentinels(where.places, where.master, lambda place: where.sentinel_connection(place, **brief))
+        sentinels = Sentinels(where.places, where.master, lambda place: current().sentinel_connection(place, **brief))
 
         async def dial_master() -> AbstractConnection:
             return await dial(await sentinels.master())

@@ -9,12 +9,13 @@ Sentinels take `sentinel_username` and `sentinel_password`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from redis.asyncio import ConnectionPool
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, parse_url
 
 SENTINEL_ONLY = {"sentinel_username": "username", "sentinel_password": "password"}
 BEGINS = "redis://, rediss:// (TLS), unix://, redis+sentinel:// or redis+cluster://"
@@ -48,6 +49,16 @@ class RedisUrl:
     master: str = ""
     sentinel_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def secure(self) -> bool:
+        """Whether it is TLS."""
+        return issubclass(self.options.get("connection_class", Connection), SSLConnection)
+
+    @property
+    def destination(self) -> tuple[object, ...]:
+        """What it leads to, whoever asks."""
+        return self.kind, self.places, self.master, *(self.options.get(name) for name in ("host", "port", "path", "db"))
+
     def connection(self, place: Place | None = None, **more: Any) -> AbstractConnection:
         """An unconnected connection to a server at `place`."""
         return _connection(self.options, place, more)
@@ -57,8 +68,11 @@ class RedisUrl:
         return _connection(self.sentinel_options, place, more)
 
 
-def read_url(text: str) -> RedisUrl:
-    """Raises ValueError, whose text shows nothing of it: a password that isn't encoded may stand anywhere in a URL."""
+def read_url(text: str, tls: Mapping[str, str] = MappingProxyType({})) -> RedisUrl:
+    """Raises ValueError, whose text shows nothing of it: a password that isn't encoded may stand anywhere in a URL.
+
+    `tls`: redis-py's options for it, beside those of the URL.
+    """
     scheme, _, rest = text.partition("://")
     secure, _, kind = scheme.partition("+")
     if secure not in {"redis", "rediss", "unix"} or kind not in set(Kind) or (kind and secure == "unix"):
@@ -68,7 +82,8 @@ def read_url(text: str) -> RedisUrl:
         url.connection()  # nothing is dialled yet
     except TypeError:
         raise ValueError("has a query parameter that redis-py doesn't know") from None
-    return url
+    more = tls if url.secure else {}
+    return replace(url, options={**more, **url.options}, sentinel_options={**more, **url.sentinel_options})
 
 
 def _of_several(secure: str, kind: Kind, rest: str) -> RedisUrl:

@@ -20,6 +20,12 @@ class Sealer:
         except ValueError as error:
             raise SealError("a seal key must be 32 bytes in URL-safe base64; at least one is needed") from error
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sealer) and self._keys == other._keys
+
+    def __hash__(self) -> int:
+        return hash(self._keys)
+
     @property
     def current(self) -> "Sealer":
         """With the current key alone: what it opens needs no sealing anew."""

@@ -11,10 +11,11 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from angarium.identifiers import MAX_SHARDS
+from angarium.mounted import Mounted
 from angarium.process import EX_CONFIG
 from angarium.redis_url import RedisUrl, read_url
 from angarium.sealing import Sealer, SealError
@@ -32,6 +33,12 @@ class RedisSettings(BaseSettings):
         description="URL of Redis 7+ or Valkey 8+: redis://, rediss:// (TLS), unix://, redis+sentinel:// or "
         "redis+cluster:// (rediss+… with TLS)",
     )
+    url_file: Path | None = Field(
+        default=None, description="file with the URL; what it says of credentials may change while a process runs"
+    )
+    ca: Path | None = Field(default=None, description="file of authorities to trust, in PEM; for TLS")
+    cert: Path | None = Field(default=None, description="file of a client's certificate, in PEM; for TLS")
+    key: Path | None = Field(default=None, validate_default=True, description="file of its private key, in PEM")
     timeout: float = Field(default=5.0, gt=0, le=60, description="seconds that one call may take in all")
     connect_timeout: float = Field(default=2.0, gt=0, le=60, description="seconds to connect")
     client_name: str = Field(default="angarium", pattern=r"^[!-~]{1,64}$", description="shown by CLIENT LIST")
@@ -47,10 +54,43 @@ class RedisSettings(BaseSettings):
         read_url(url.get_secret_value())
         return url
 
+    @field_validator("ca", "cert", "key")
+    @classmethod
+    def _for_tls(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        url = info.data.get("url")
+        if path and url and not read_url(url.get_secret_value()).secure:
+            raise ValueError("is for TLS: the URL must begin with rediss")
+        if path and not os.access(path, os.R_OK):
+            raise ValueError(f"{path} can't be read")
+        return path
+
+    @field_validator("key")
+    @classmethod
+    def _both(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "cert" in info.data and (key is None) != (info.data["cert"] is None):
+            raise ValueError("goes together with ANGARIUM_REDIS_CERT")
+        return key
+
     @property
     def where(self) -> RedisUrl:
         """What the URL leads to."""
-        return read_url(self.url.get_secret_value())
+        return self._read(self.url.get_secret_value())
+
+    def mounted(self) -> Mounted[RedisUrl]:
+        """Likewise, as its file has it now. Only credentials may change: another server has other data."""
+        at_start = self.where
+
+        def read(text: str) -> RedisUrl:
+            url = self._read(text)
+            if url.destination != at_start.destination:
+                raise ValueError("it leads to another server, which takes a restart")
+            return url
+
+        return Mounted(self.url_file, read, at_start)
+
+    def _read(self, text: str) -> RedisUrl:
+        tls = {"ssl_ca_certs": self.ca, "ssl_certfile": self.cert, "ssl_keyfile": self.key}
+        return read_url(text, {name: str(path) for name, path in tls.items() if path})
 
 
 class Settings(BaseSettings):
@@ -97,24 +137,32 @@ class TrustSettings(EgressSettings):
     seal_keys: SecretStr = Field(
         default=SecretStr(""), description="Fernet keys that seal credentials, the current first; commas between"
     )
+    seal_keys_file: Path | None = Field(
+        default=None, description="file with them, which may change while a process runs"
+    )
 
     @property
     def sealer(self) -> Sealer:
         """Of all keys."""
-        return _sealer(self.seal_keys)
+        return _sealer(self.seal_keys.get_secret_value())
+
+    def mounted_sealer(self) -> Mounted[Sealer]:
+        """Likewise, as their file has them now."""
+        return Mounted(self.seal_keys_file, _sealer, self.sealer)
 
     @field_validator("seal_keys")
     @classmethod
     def _valid_keys(cls, value: SecretStr) -> SecretStr:
-        try:
-            _sealer(value)
-        except SealError as error:
-            raise ValueError(str(error)) from error
+        _sealer(value.get_secret_value())
         return value
 
 
-def _sealer(keys: SecretStr) -> Sealer:
-    return Sealer([key.strip() for key in keys.get_secret_value().replace("\n", ",").split(",") if key.strip()])
+def _sealer(keys: str) -> Sealer:
+    """Raises ValueError."""
+    try:
+        return Sealer([key.strip() for key in keys.replace("\n", ",").split(",") if key.strip()])
+    except SealError as error:
+        raise ValueError(str(error)) from error
 
 
 def parts(value: object) -> object:

@@ -62,7 +62,7 @@ class Directory:
     """Follows the config. What can't be opened or used is rejected, and its last good record stays."""
 
     def __init__(self, sealer: Sealer, way: Way, pacing: Pacing, groups: GroupStore) -> None:
-        self._sealer, self._way, self._pacing, self._groups = sealer, way, pacing, groups
+        self.sealer, self._way, self._pacing, self._groups = sealer, way, pacing, groups
         self._webhook = Webhook(way.dialer)
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
@@ -147,7 +147,7 @@ class Directory:
 
     def _open(self, sealed: str) -> Any:
         try:
-            return orjson.loads(self._sealer.open(sealed))
+            return orjson.loads(self.sealer.open(sealed))
         except SealError as error:
             raise ValueError(str(error)) from error
 

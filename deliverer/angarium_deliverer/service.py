@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
@@ -10,8 +11,10 @@ from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.loops import forever
+from angarium.mounted import LOOK_EVERY, Mounted
 from angarium.people import People
 from angarium.queue import Census, Consumer, Duplicates, Expander, Layout, Pacing, Queue, Upkeep
+from angarium.sealing import Sealer
 from angarium.telemetry.probes import Probes
 from angarium_deliverer.announcer import Announcer
 from angarium_deliverer.channels import Way
@@ -27,6 +30,7 @@ from angarium_deliverer.relay import Relay
 from angarium_deliverer.sampler import Sampler
 from angarium_deliverer.settings import DelivererSettings
 
+log = logging.getLogger(__name__)
 STUCK_AFTER = 60.0  # s without a look while Redis is there and a slot is free
 
 
@@ -64,6 +68,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
             forever("beat", presence.run),
             forever("link", sampler.watch_link),
             forever("shards", layout.step),
+            forever("seal-keys", opening(settings.mounted_sealer(), directory, tail)),
         ):
             if await _first(_read(tail, layout), stop.wait()):
                 async with running(
@@ -100,6 +105,19 @@ def reading(limiter: Limiter, recoverer: Recoverer, relay: Relay) -> Callable[[]
             await recoverer.own()
             taken_up = True
         return await relay.step()
+
+    return step
+
+
+def opening(mounted: Mounted[Sealer], directory: Directory, tail: ConfigTail) -> Callable[[], Awaitable[float]]:
+    """With keys that came while this pod runs, what it could not open is tried again."""
+
+    async def step() -> float:
+        if mounted.look():
+            log.info("the seal keys have changed")
+            directory.sealer = mounted.value
+            tail.retry()
+        return LOOK_EVERY
 
     return step
 

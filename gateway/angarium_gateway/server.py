@@ -131,7 +131,7 @@ def _manager(runner: web.AppRunner) -> web.Server:
     return runner.server
 
 
-def _patience(app: web.Application, tls: ssl.SSLContext | None) -> dict[str, float]:
+def _patience(app: web.Application, tls: ssl.SSLContext | None) -> dict[str, Any]:
     """Seconds for a handshake, as for a request's head, and for a caller to say goodbye."""
     return {"ssl_handshake_timeout": app[SETTINGS].gateway_head_timeout, "ssl_shutdown_timeout": LINGER} if tls else {}
 

@@ -21,6 +21,7 @@ from angarium_operator.editor import Editor
 from angarium_operator.feed import Feed
 from angarium_operator.informer import Informer
 from angarium_operator.kinds import watched_kinds
+from angarium_operator.mounts import Mounts
 from angarium_operator.observer import Observer
 from angarium_operator.planning import Finding, Key, Policy, Snapshot
 from angarium_operator.probing import Prober
@@ -76,6 +77,7 @@ class Operator:
             kubeconfig=settings.kubeconfig,
             idle_seconds=settings.watch_idle_seconds,
         )
+        self._mounts = Mounts(settings.mounted_sealer(), settings.mounted_ca(), snapshot, concern)
         self._vigil = Vigil(api, self._informer, namespaces[0] if namespaces else "", settings.watch_idle_seconds)
         probes.ready["redis"] = lambda: None if queue.link.up else "it does not answer"
 
@@ -124,6 +126,8 @@ class Operator:
             forever("health", self._observer.watch_health),
             forever("resync", partial(self._resync.run, self._settings.resync_seconds)),
             forever("vigil", self._vigil.run),
+            forever("seal-keys", partial(self._mounts.seal_keys, self._settings.reseal_seconds)),
+            forever("gateway-ca", self._mounts.gateway_ca),
             *(
                 forever("secrets", partial(self._referred.follow, namespace))
                 for namespace in self._settings.watch_namespaces or ("",)
@@ -164,5 +168,6 @@ def policy_of(settings: OperatorSettings) -> Policy:
         sealer.current,
         allowed=settings.egress_allowed_cidrs,
         denied=settings.egress_denied_cidrs,
+        gateway_ca=settings.mounted_ca().value,
         count_every=timedelta(seconds=settings.count_seconds),
     )

@@ -1,11 +1,15 @@
 """What the operator reads from the environment."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode
 
+from angarium.mounted import Mounted
 from angarium.settings import TrustSettings, parts
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -20,6 +24,10 @@ class OperatorSettings(TrustSettings):
     watch_namespaces: Names = Field(default=(), description="namespaces to serve; commas between; empty: all")
     gateway_url: str = Field(
         default="http://angarium-gateway:8480", description="URL of the gateway, as it stands in the Secrets"
+    )
+    gateway_ca: Path | None = Field(
+        default=None,
+        description="file of the authorities, in PEM, by which services know the gateway; it goes into their Secrets",
     )
     kubeconfig: str = Field(
         default="", description="path of a kubeconfig; empty: the pod's own account, or else what kubectl would use"
@@ -50,6 +58,12 @@ class OperatorSettings(TrustSettings):
         le=86400,
         description="seconds between two probes of a provider's account, give or take a fifth",
     )
+    reseal_seconds: float = Field(
+        default=120.0,
+        ge=0,
+        le=3600,
+        description="seconds from a change of the seal keys to their use: until then deliverers have them too",
+    )
     watch_idle_seconds: float = Field(
         default=70.0, gt=0, le=600, description="seconds of silence after which a watch is opened again"
     )
@@ -59,6 +73,17 @@ class OperatorSettings(TrustSettings):
     def _names(cls, value: object) -> object:
         return parts(value)
 
+    @field_validator("gateway_ca")
+    @classmethod
+    def _certificates(cls, value: Path | None) -> Path | None:
+        if value:
+            pem(_text(value))
+        return value
+
+    def mounted_ca(self) -> Mounted[str]:
+        """Those authorities, as the file has them now; nothing without one."""
+        return Mounted(self.gateway_ca, pem, pem(_text(self.gateway_ca)) if self.gateway_ca else "")
+
     @field_validator("gateway_url")
     @classmethod
     def _http(cls, value: str) -> str:
@@ -66,3 +91,19 @@ class OperatorSettings(TrustSettings):
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("must be an http or https URL, like http://angarium-gateway.angarium:8480")
         return value
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} can't be read: {type(error).__name__}") from error
+
+
+def pem(text: str) -> str:
+    """The certificates of a text, and nothing else that may stand there; raises ValueError."""
+    try:
+        found = x509.load_pem_x509_certificates(text.encode())
+    except ValueError:
+        raise ValueError("must hold certificates in PEM") from None
+    return "".join(each.public_bytes(Encoding.PEM).decode() for each in found)

@@ -1,12 +1,17 @@
 """API keys and signing keys over their lives: rotated with an overlap, repaired, never written over what isn't ours."""
 
+import asyncio
+from pathlib import Path
+
+import pytest
+import trustme
 from tests.cluster.api import Object
-from tests.cluster.operating import Stage, applied, condition, holds, plain
+from tests.cluster.operating import PATIENCE, Stage, applied, condition, holds, plain
 
 from angarium import apikeys
 from angarium.config import ConfigTail
-from angarium.records import CallbackRecord, ProductRecord
-from angarium.sealing import Sealer
+from angarium.records import AnyRecord, CallbackRecord, ProductRecord
+from angarium.sealing import Sealer, SealError, generate_seal_key
 from angarium_operator.planning.records import opened_keys
 from angarium_operator.service import policy_of
 
@@ -216,3 +221,51 @@ async def test_only_who_holds_the_seal_key_reads_signing_keys(stage: Stage) -> N
     assert isinstance(record, CallbackRecord)
     assert secret["signing-key"] not in record.model_dump_json()
     assert secret["signing-key"].encode() in Sealer([stage.seal_key]).open(record.sealed_signing_keys)
+
+
+async def test_new_seal_keys_in_the_file_seal_again_without_a_restart(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("angarium_operator.mounts.LOOK_EVERY", 0.05)
+    mounted, fresh = tmp_path / "keys", generate_seal_key()
+    mounted.write_text(stage.seal_key)
+    record = f"callback/{stage.namespace}/warehouse"
+    async with stage.data_plane() as gateway, stage.operator(seal_keys_file=mounted, reseal_seconds=0.2):
+        await stage.product()
+        await stage.callback()
+        await stage.ready("Callback", "warehouse")
+        mounted.write_text(f"{fresh},{stage.seal_key}")
+        async with asyncio.timeout(PATIENCE):
+            while not opens(fresh, gateway.records[record]):
+                await asyncio.sleep(0.05)
+        mounted.write_text(fresh)
+        await stage.api.patch(stage.named("Callback", "warehouse"), {"spec": {"suspend": True}})
+        await stage.until(stage.named("Callback", "warehouse"), holds("Ready", "True"))
+        secret = await stage.secret("warehouse-signing")
+    found = gateway.records[record]
+    assert isinstance(found, CallbackRecord)
+    assert secret["signing-key"].encode() in Sealer([fresh]).open(found.sealed_signing_keys)
+
+
+def opens(key: str, record: AnyRecord) -> bool:
+    """Whether this key alone opens it."""
+    assert isinstance(record, CallbackRecord)
+    try:
+        return bool(Sealer([key]).open(record.sealed_signing_keys))
+    except SealError:
+        return False
+
+
+async def test_services_are_told_whom_to_trust(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("angarium_operator.mounts.LOOK_EVERY", 0.05)
+    mounted, first, second = tmp_path / "ca.crt", *(trustme.CA().cert_pem.bytes().decode() for _ in range(2))
+    mounted.write_text(first)
+    async with stage.data_plane(), stage.operator(gateway_ca=mounted, gateway_url="https://angarium.angarium"):
+        await stage.product()
+        told = await stage.secret("shop-angarium")
+        assert (told["certificates"], told["port"]) == (first, "443")
+        mounted.write_text(second)
+        again = await stage.secret("shop-angarium", lambda seen: plain(seen)["certificates"] == second)
+    assert again["api-key"] == told["api-key"]
+    async with stage.data_plane(), stage.operator():
+        await stage.secret("shop-angarium", lambda seen: "certificates" not in plain(seen))

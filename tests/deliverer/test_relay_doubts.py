@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import redis.asyncio
 from pydantic import SecretStr
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request
-from tests.deliverer.world import SOON, World, callback, deliverer, settings, world
+from tests.deliverer.world import SEAL_KEY, SOON, World, callback, deliverer, settings, world
 
 from angarium.config import presence
 from angarium.keys import ConfigKeys
@@ -45,6 +46,24 @@ async def test_a_callback_whose_keys_can_not_be_opened_is_not_a_deleted_one(
         async with deliverer(settings(shop.redis, "right")):
             stored = await shop.settled(posted)
     assert (stored.status, stored.deliveries[0].attempts) == (Status.DELIVERED, 1)
+
+
+async def test_a_seal_key_that_comes_while_it_runs_opens_what_was_rejected(
+    shop: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("angarium_deliverer.relay.UNUSABLE_CALLBACK_PAUSE", 0.5)
+    monkeypatch.setattr("angarium_deliverer.service.LOOK_EVERY", 0.02)
+    mounted, other = tmp_path / "keys", generate_seal_key()
+    mounted.write_text(other)
+    async with Receiver() as receiver:
+        warehouse = callback("warehouse", receiver.url)
+        await shop.declare(warehouse)
+        late = {"seal_keys": SecretStr(other), "seal_keys_file": mounted}
+        async with deliverer(settings(shop.redis, "late").model_copy(update=late)):
+            posted = await shop.post(warehouse)
+            await scheduled(shop)
+            mounted.write_text(f"{other}\n{SEAL_KEY}\n")
+            assert (await shop.settled(posted)).status is Status.DELIVERED
 
 
 async def test_lost_records_are_not_deleted_callbacks(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,13 @@
 """The API over TLS: callers trust its authority alone, and a renewed certificate serves without a restart."""
 
 import asyncio
-import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
-from aiohttp import ClientConnectorError, ClientConnectorSSLError, ClientSession, TCPConnector
+from aiohttp import ClientConnectorCertificateError, ClientConnectorError, ClientSession, TCPConnector
 from cryptography import x509
 from tests.gateway.records import product
 from tests.gateway.running import Gateway, Start
@@ -43,7 +42,7 @@ class Folder:
         (version / "tls.crt").write_bytes(chain)
         (version / "tls.key").write_bytes(key or issued.private_key_pem.bytes())
         (self.path / "next").symlink_to(version)
-        os.replace(self.path / "next", self.path / "data")
+        (self.path / "next").replace(self.path / "data")
         return x509.load_pem_x509_certificate(chain).serial_number
 
 
@@ -100,7 +99,7 @@ async def test_callers_are_served_and_know_whom_they_talk_to(gateway: Gateway, a
         assert await post(gateway, session) == 202
         assert await post(gateway, session) == 202  # over the same connection
     async with ClientSession(connector=TCPConnector(ssl=trusting(trustme.CA()))) as stranger:
-        with pytest.raises(ClientConnectorSSLError):
+        with pytest.raises(ClientConnectorCertificateError):
             await post(gateway, stranger)
 
 
@@ -149,17 +148,17 @@ async def test_a_certificate_without_its_key_is_not_taken(
 
 async def test_old_tls_is_refused(gateway: Gateway, authority: trustme.CA) -> None:
     context = trusting(authority)
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version = ssl.TLSVersion.TLSv1
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     async with ClientSession(connector=TCPConnector(ssl=context)) as session:
-        with pytest.raises((ClientConnectorSSLError, ClientConnectorError)):
+        with pytest.raises(ClientConnectorError):
             await post(gateway, session)
 
 
 async def test_files_that_can_t_be_used_are_named_at_start(start: Start, folder: Folder, authority: trustme.CA) -> None:
-    with pytest.raises(WrongSettingError, match="ANGARIUM_GATEWAY_TLS_CERT.*No such file"):
+    with pytest.raises(WrongSettingError, match=r"ANGARIUM_GATEWAY_TLS_CERT.*No such file"):
         await start(**folder.settings)
     folder.issue(key=authority.issue_cert("127.0.0.1").private_key_pem.bytes())
     with pytest.raises(WrongSettingError, match="no certificate and its private key"):

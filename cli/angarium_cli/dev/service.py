@@ -47,7 +47,7 @@ class Dev:
         seal_key = state.seal_key()
         self.settings = ServiceSettings.of(options, storage.url, seal_key)
         sealer = Sealer([seal_key])
-        self._policy = Policy(options.url, sealer, sealer, self.settings.deliverer.egress_allowed_cidrs)
+        self._policy = Policy(options.url, sealer, sealer, allowed=self.settings.deliverer.egress_allowed_cidrs)
         self._queue = Queue(RedisSettings(url=storage.url), self.settings.gateway.shards)
         self.objects = Objects(state.objects, os.path.relpath(options.folder, state.root.parent))
         self.secrets = SecretFiles(state.secrets)

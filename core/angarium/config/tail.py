@@ -38,6 +38,7 @@ class ConfigTail:
         self._rejected: set[str] = set()
         self._last_id = "0-0"
         self._current = False  # whether the log alone tells what is new
+        self._again = False  # whether what was rejected is to be read again
         self.records: dict[str, AnyRecord] = {}
         self.epoch = ""
         self.revision = 0
@@ -48,6 +49,10 @@ class ConfigTail:
         self._listeners.append(listener)
         if self.records:
             listener(dict(self.records))
+
+    def retry(self) -> None:
+        """Read again what was rejected: it may be accepted now."""
+        self._again = True
 
     @property
     def applied(self) -> Applied:
@@ -71,6 +76,10 @@ class ConfigTail:
         if not self._current:
             await self._load()
             return
+        if self._again:
+            self._again = False
+            if self._rejected:
+                await self._apply(self._rejected, self.revision)
         reply = await self._link.call(
             "XREAD", "COUNT", 500, "BLOCK", BLOCK_MS, "STREAMS", self._keys.changes, self._last_id
         )

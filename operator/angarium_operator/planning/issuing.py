@@ -93,7 +93,7 @@ def _tenant_keys(snapshot: Snapshot, key: Key, tenant: Tenant, product: Product,
         ),
         now,
     )
-    data = binding_data(tenant, product, plan.text, snapshot.policy.gateway_url)
+    data = binding_data(tenant, product, plan.text, snapshot.policy)
     secret = content(snapshot, tenant, BINDING_TYPE, data)
     repaired = found is not None and data["api-key"] == found.data.get("api-key") and edited(found, secret)
     return Keys(

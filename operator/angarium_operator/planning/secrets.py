@@ -8,24 +8,24 @@ from angarium.apikeys import key_id
 from angarium.identifiers import resource_id
 from angarium.resources import Organization, Product, Resource
 from angarium_operator.planning.actions import OwnerReference, SecretContent
-from angarium_operator.planning.snapshot import ManagedSecret, SecretName, Snapshot, secret_name
+from angarium_operator.planning.snapshot import ManagedSecret, Policy, SecretName, Snapshot, secret_name
 from angarium_operator.planning.verdicts import PENDING, Verdict, no
 
 BINDING_TYPE = "servicebinding.io/angarium"
 SIGNING_TYPE = "angarium.dev/signing"
 DEFAULT_PORTS = {"http": "80", "https": "443"}
-PASSING = frozenset({"previous-signing-key", "public-key"})  # there only while an overlap lasts, or for one type of key
-WHERE = frozenset({"uri", "host", "port"})  # what a setting of ours changes, not a person
+PASSING = frozenset({"previous-signing-key", "public-key", "certificates"})  # not always there: see who writes them
+WHERE = frozenset({"uri", "host", "port", "certificates"})  # what a setting of ours changes, not a person
 FOR_TOKENS = frozenset({tokens.PRIVATE_KEY, tokens.KEY_ID, tokens.ISSUER})  # a Secret may be older than they are
 
 
-def binding_data(resource: Resource, product: Product, key: str, gateway_url: str) -> dict[str, str]:
+def binding_data(resource: Resource, product: Product, key: str, policy: Policy) -> dict[str, str]:
     """By the Service Binding specification, and what mints tokens: `jwt-issuer` is whom they act for."""
-    url = urlsplit(gateway_url)
+    url = urlsplit(policy.gateway_url)
     data = {
         "type": "angarium",
         "provider": "angarium",
-        "uri": gateway_url.rstrip("/"),
+        "uri": policy.gateway_url.rstrip("/"),
         "host": url.hostname or "",
         "port": str(url.port or DEFAULT_PORTS[url.scheme]),
         "api-key": key,
@@ -37,6 +37,8 @@ def binding_data(resource: Resource, product: Product, key: str, gateway_url: st
     }
     if isinstance(resource, Organization):
         data["organization"] = resource.metadata.name
+    if policy.gateway_ca:
+        data["certificates"] = policy.gateway_ca
     return data
 
 
@@ -100,6 +102,7 @@ def edited(found: ManagedSecret | None, wanted: SecretContent | None) -> bool:
     if found is None or wanted is None:
         return False
     changed = {name for name, value in wanted.data.items() if found.data.get(name) != value}
+    changed |= stale(found.data, wanted.data)
     if not FOR_TOKENS & found.data.keys():
         changed -= FOR_TOKENS
         if not changed:

@@ -116,6 +116,7 @@ class Policy:
     gateway_url: str
     sealer: Sealer
     resealer: Sealer  # opens only what the current key has sealed
+    gateway_ca: str = ""  # PEM of the authorities that callers must trust, where they don't anyway
     allowed: tuple[IPv4Network | IPv6Network, ...] = ()
     denied: tuple[IPv4Network | IPv6Network, ...] = ()
     allow_private: bool = False
