@@ -61,7 +61,6 @@ class Recoverer:
     async def _unknown(self) -> set[str]:
         """Consumers that nobody beats for: dead so long that they are forgotten, or handed something as they left."""
         silent = await self._upkeep.silent(DEAD_AFTER) if self._presence.steady else set()
-        unknown = silent - await self._presence.living() if silent else silent
-        if unknown:  # unless Redis's clock was put forward since our last beat: then everybody seems silent
-            await self._presence.beat()
-        return unknown if self._presence.steady else set()
+        if silent - self._presence.known:
+            await self._presence.beat()  # to know who came since the last one
+        return silent - self._presence.known if self._presence.steady else set()

@@ -11,7 +11,7 @@ import redis.asyncio
 from pydantic import SecretStr
 from tests.chaos.fleet import Valkey
 
-from angarium.config import ConfigStore, ConfigTail, Presence, RecordsLost, read_live
+from angarium.config import Applied, ConfigStore, ConfigTail, Presence, RecordsLost, read_live
 from angarium.config.tail import BLOCK_MS
 from angarium.errors import StorageUnavailable
 from angarium.link import Link
@@ -151,18 +151,78 @@ async def test_pods_say_what_they_have_applied_and_goodbye(redis_settings: Redis
         assert await read_live(link) == []
 
 
-async def test_a_silent_pod_is_dead_only_to_one_that_has_been_beating(
-    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
+def observing(link: Link, pod: str = "observer") -> Presence:
+    """A deliverer that listens to the others."""
+    return Presence(link, "deliverer", pod, Applied)
+
+
+async def silence(observer: Presence, seconds: float = 60.0) -> None:
+    """As if so long had gone by, on the observer's clock, since it saw each last beat."""
+    observer._heard = {pod: (beat, seen - seconds) for pod, (beat, seen) in observer._heard.items()}
+    await observer.beat()
+
+
+async def test_who_is_silent_is_dead_to_those_who_have_listened_for_as_long(redis_settings: RedisSettings) -> None:
+    async with Link(redis_settings) as link:
+        observer, lives = observing(link), observing(link, "lives")
+        await observing(link, "gone").beat()
+        await lives.beat()
+        await observer.beat()
+        assert not observer.dead
+        assert observer.known == {"observer", "lives", "gone"}
+        await lives.beat()
+        await silence(observer)
+        assert observer.dead == ("gone",)
+        await observing(link, "gone").beat()
+        await observer.beat()
+        assert not observer.dead
+
+
+async def test_after_redis_was_away_silence_begins_anew(redis_settings: RedisSettings, valkey: Valkey) -> None:
+    settings = redis_settings.model_copy(update={"url": SecretStr(valkey.url)})
+    async with Link(settings, timeout=0.5) as link:
+        await observing(link, "other").beat()
+        observer = observing(link)
+        await observer.beat()
+        await valkey.kill()
+        await observer.beat()
+        await valkey.start()
+        async with asyncio.timeout(10):
+            while "other" not in observer.known:
+                await silence(observer)
+        assert not observer.steady
+        assert not observer.dead
+
+
+@pytest.mark.parametrize("jump_ms", [-7_200_000, 7_200_000])
+async def test_a_clock_of_redis_that_jumps_kills_and_forgets_nobody(
+    redis_settings: RedisSettings, redis_client: redis.asyncio.Redis, jump_ms: int
 ) -> None:
     async with Link(redis_settings) as link:
-        now = (await redis_client.time())[0] * 1000
-        await redis_client.zadd("ang:{config}:beats", {"deliverer gone": now - 60_000})
-        observer = Presence(link, "deliverer", "d-1", lambda: ConfigTail(redis_settings).applied)
+        observer, other = observing(link), observing(link, "other")
+        await other.beat()
         await observer.beat()
-        assert not observer.dead  # after Redis was away, everybody's last beat is old
-        observer._steady_since = asyncio.get_running_loop().time() - 60
+        await redis_client.zincrby(
+            "ang:{config}:beats", jump_ms, "deliverer other"
+        )  # it beat while the clock was elsewhere
         await observer.beat()
-        assert observer.dead == ("gone",)
+        assert not observer.dead
+        await silence(observer)
+        assert observer.dead == ("other",)  # and whose last beat lies in the future is not immortal
+
+
+async def test_the_dead_are_forgotten_unless_they_come_back(redis_settings: RedisSettings) -> None:
+    async with Link(redis_settings) as link:
+        observer = observing(link)
+        for pod in ("gone", "back"):
+            await observing(link, pod).beat()
+        await observer.beat()
+        heard = dict(observer._heard)
+        await observing(link, "back").beat()
+        observer._heard = {pod: (beat, seen - 4000) for pod, (beat, seen) in heard.items()}
+        await observer.beat()
+        assert observer.known == {"observer", "back"}
+        assert [pod.name for pod in await read_live(link)] == ["back", "observer"]
 
 
 async def test_a_record_never_shows_what_is_secret() -> None:

@@ -103,8 +103,7 @@ async def test_what_a_consumer_holds_that_nobody_beats_for_is_taken_over(
 async def test_who_only_seems_silent_since_the_clock_was_put_forward_keeps_what_it_holds(
     shop: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("angarium_deliverer.recoverer.DEAD_AFTER", 0.0)
-    monkeypatch.setattr(presence, "DEAD_AFTER", 0.0)
+    monkeypatch.setattr("angarium_deliverer.recoverer.DEAD_AFTER", 0.0)  # all consumers have been idle for so long
     dispatched: list[Entry] = []
 
     async def dispatch(entries: list[Entry]) -> None:
@@ -113,16 +112,20 @@ async def test_who_only_seems_silent_since_the_clock_was_put_forward_keeps_what_
     await shop.post(callback("warehouse", "http://127.0.0.1:1/"))
     async with Consumer(shop.queue, "holder") as holder, Consumer(shop.queue, "heir") as heir:
         assert len((await holder.take(5)).started) == 1
-        beats = presence.Presence(shop.queue.link, "deliverer", "heir", presence.Applied)
-        recoverer = Recoverer(heir, Upkeep(shop.queue, "heir"), beats, lambda: 5, dispatch, asyncio.Lock())
-        await beats.beat()
-        monkeypatch.setattr(presence, "DEAD_AFTER", 3600.0)  # not steady again so soon
-        beats.steady, beats._ahead = True, beats._ahead - 50.0  # as if Redis's clock had jumped since
+        theirs, ours = (
+            presence.Presence(shop.queue.link, "deliverer", pod, presence.Applied) for pod in ("holder", "heir")
+        )
+        recoverer = Recoverer(heir, Upkeep(shop.queue, "heir"), ours, lambda: 5, dispatch, asyncio.Lock())
+        recoverer._own_at = -100.0
+        await ours.beat()
+        ours.steady = True
+        await theirs.beat()
+        monkeypatch.setattr(ours, "_since", -100.0)
         await recoverer.step()
         assert dispatched == []
-        monkeypatch.setattr(presence, "DEAD_AFTER", 0.0)
-        recoverer._own_at = 0.0
-        beats.steady = True
+        await theirs.leave()
+        await ours.beat()
+        recoverer._own_at = -100.0
         await recoverer.step()
         assert len({entry.id for entry in dispatched}) == 1  # twice, where it was found among its own too
 

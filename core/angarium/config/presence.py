@@ -1,8 +1,8 @@
 """Who lives: each pod beats once a second and says which config it has applied.
 
-A deliverer that fell silent has lost what it held to the others. Only one that has itself been beating without a break
-for as long may say so: after Redis was away, everybody's last beat is old; and so it is when Redis's clock was put
-forward.
+A deliverer that fell silent has lost what it held to the others. Whoever judges measures silence by its own clock, from
+the moment at which it saw a beat: Redis's may jump. And it must have listened without a break: while Redis was away,
+nobody could beat.
 """
 
 import asyncio
@@ -24,7 +24,6 @@ LIVE = Script("angarium.config", "live")
 INTERVAL = 1.0  # s
 DEAD_AFTER = 3.0  # s
 FORGOTTEN_AFTER = 3600.0  # s
-JUMP = 1.0  # s that Redis's clock may go otherwise than ours from one beat to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +49,32 @@ class Pod:
 
 
 class Presence:
-    """Beats for one pod."""
+    """Beats for one pod, and listens to the others of its role."""
 
     def __init__(self, link: Link, role: str, pod: str, applied: Callable[[], Applied], prefix: str = "ang") -> None:
-        self._link, self._prefix = link, prefix
+        self._link = link
         self._role, self._pod = role, pod
         self._applied = applied
         self._keys = ConfigKeys(prefix)
         self._left = False
-        self.steady = False  # whether this pod may judge others
         self._now = asyncio.Event()
-        self._steady_since: float | None = None
-        self._ahead = 0.0  # seconds of Redis's clock before our monotonic one
-        self.dead: tuple[str, ...] = ()  # pods of the same role whose work may be taken over
+        self._since: float | None = None  # when the beats without a break began
+        self._heard: dict[str, tuple[str, float]] = {}  # by pod: its last beat, and when we first saw it
+        self.steady = False  # whether this pod may judge others
+
+    @property
+    def known(self) -> set[str]:
+        """Pods of the same role that live, or are not forgotten yet."""
+        return {self._pod, *self._heard}
+
+    @property
+    def dead(self) -> tuple[str, ...]:
+        """Pods of the same role whose work may be taken over."""
+        return tuple(pod for pod, _ in self._silent(DEAD_AFTER))
+
+    def _silent(self, seconds: float) -> list[tuple[str, str]]:
+        now = asyncio.get_running_loop().time()
+        return [(pod, beat) for pod, (beat, seen) in self._heard.items() if now - seen >= seconds]
 
     def hurry(self) -> None:
         """Beat at once: something new was applied."""
@@ -83,11 +95,12 @@ class Presence:
             return
         now = asyncio.get_running_loop().time
         began = now()
+        forgotten = [text for pair in self._silent(FORGOTTEN_AFTER) for text in pair]
         try:
-            redis_ms, silent = await BEAT.run(
+            others = await BEAT.run(
                 self._link,
                 [self._keys.beats, self._keys.applied],
-                [self._role, self._pod, self._applied().json(), int(DEAD_AFTER * 1000), int(FORGOTTEN_AFTER * 1000)],
+                [self._role, self._pod, self._applied().json(), *forgotten],
             )
         except (StorageUnavailable, StorageFull):
             self._unsteady()
@@ -96,24 +109,21 @@ class Presence:
             log.exception("this pod can't say that it lives")
             self._unsteady()
             return
-        jumped = self._clock_jumped(redis_ms / 1000 - now())
-        if self._steady_since is None or now() - began > INTERVAL or jumped:
-            self._steady_since = now()  # the others may have been held up for longer
-        self.steady = now() - self._steady_since >= DEAD_AFTER
-        self.dead = tuple(pod.decode() for pod in silent) if self.steady else ()
+        if now() - began > INTERVAL:
+            self._unsteady()  # the others may have been held up for longer
+        self._hear(dict(zip(others[::2], others[1::2], strict=True)), now())
 
-    def _clock_jumped(self, ahead: float) -> bool:
-        """Whether Redis's clock, by which beats are old, went otherwise than ours since the last beat."""
-        jumped = abs(ahead - self._ahead) > JUMP
-        self._ahead = ahead
-        return jumped
+    def _hear(self, beats: dict[bytes, bytes], now: float) -> None:
+        self._since = now if self._since is None else self._since
+        self.steady = now - self._since >= DEAD_AFTER
+        heard = {pod.decode(): beat.decode() for pod, beat in beats.items()}
+        self._heard = {
+            pod: before if (before := self._heard.get(pod)) and before[0] == beat else (beat, now)
+            for pod, beat in heard.items()
+        }
 
     def _unsteady(self) -> None:
-        self._steady_since, self.steady, self.dead = None, False, ()
-
-    async def living(self) -> set[str]:
-        """Pods of the same role that live now."""
-        return {pod.name for pod in await read_live(self._link, self._prefix) if pod.role == self._role}
+        self._since, self.steady, self._heard = None, False, {}
 
     async def leave(self) -> None:
         """Say goodbye, so that nobody waits for this pod."""

@@ -1,23 +1,27 @@
 #!lua flags=allow-oom
--- Says that a pod lives and what it has applied; tells which of its kind have fallen silent.
+-- Says that a pod lives and what it has applied; tells when the others of its role last did so.
 --
 -- KEYS  1 beats  2 applied
--- ARGV  1 role  2 pod  3 what it has applied (JSON)  4 ms of silence after which a pod is dead  5 ms after which it is
---       forgotten
--- result {now (ms), pods of the same role that are dead and not yet forgotten}
+-- ARGV  1 role  2 pod  3 what it has applied (JSON)  4… a pod to be forgotten, if its beat is still this one, and that beat
+-- result a flat list: pod, its last beat (ms of Redis's clock, which may jump: whether it changes is all that it tells), …
 local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local me = ARGV[1] .. ' ' .. ARGV[2]
-redis.call('ZADD', KEYS[1], now, me)
+redis.call('ZADD', KEYS[1], time[1] * 1000 + math.floor(time[2] / 1000), me)
 redis.call('HSET', KEYS[2], me, ARGV[3])
-local dead = {}
-for _, member in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', now - ARGV[4], 'BYSCORE')) do
-  local role, pod = string.match(member, '^(%S+) (%S+)$')
-  if tonumber(redis.call('ZSCORE', KEYS[1], member)) < now - ARGV[5] then
-    redis.call('ZREM', KEYS[1], member)
-    redis.call('HDEL', KEYS[2], member)
-  elseif role == ARGV[1] then
-    dead[#dead + 1] = pod
+for i = 4, #ARGV, 2 do
+  local gone = ARGV[1] .. ' ' .. ARGV[i]
+  if redis.call('ZSCORE', KEYS[1], gone) == ARGV[i + 1] then
+    redis.call('ZREM', KEYS[1], gone)
+    redis.call('HDEL', KEYS[2], gone)
   end
 end
-return {now, dead}
+local others = {}
+local all = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
+for i = 1, #all, 2 do
+  local role, pod = string.match(all[i], '^(%S+) (%S+)$')
+  if role == ARGV[1] and pod ~= ARGV[2] then
+    others[#others + 1] = pod
+    others[#others + 1] = all[i + 1]
+  end
+end
+return others
