@@ -1,7 +1,7 @@
 """What traces cost: both services with every span recorded, with none of them, and with traces off.
 
-A sink takes the spans, in a process of its own. That traces which are off cost nothing can't be seen here, where there is
-nothing to compare with; docs/traces.md says how it was measured against the commit before there were any.
+A sink takes the spans, in a process of its own. That traces which are off cost nothing can't be seen here, where there
+is nothing to compare with; docs/traces.md says how it was measured against the commit before there were any.
 """
 
 from collections.abc import Iterator
