@@ -94,6 +94,7 @@ class Notification:
     config_revision: int = 0  # of the config that chose the targets: tells a deleted callback from one not yet known
     dedup: str = ""  # a recipient gets one of all with the same, of the tenant's, in a day
     part_of: str = ""  # the notification for a group that some of its recipients are in this one of
+    trace: str = ""  # the trace that it belongs to, as angarium.telemetry.traces writes it
 
     @property
     def lane(self) -> str:

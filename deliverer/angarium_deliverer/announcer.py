@@ -119,6 +119,7 @@ def compose(stored: Stored, ending: Ending, event: str, hearers: tuple[Target, .
         retention_s=told.retention_s,
         by="angarium",
         config_revision=revision,
+        trace=told.trace,
     )
 
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from angarium.config import ConfigStore, ConfigTail
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
@@ -22,6 +22,9 @@ from angarium_deliverer.directory import Directory, Outlet
 from angarium_deliverer.promoter import Promoter
 from angarium_deliverer.recoverer import MOST_HELD
 from angarium_deliverer.slots import Slots
+
+if TYPE_CHECKING:
+    from angarium.telemetry.tracing import Tracing
 
 T = TypeVar("T")
 
@@ -46,9 +49,10 @@ class Relay:
         promoter: Promoter,
         duplicates: Duplicates,
         slots: int,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._consumer, self._directory, self._promoter = consumer, directory, promoter
-        self._duplicates = duplicates
+        self._duplicates, self._tracing = duplicates, tracing
         self._tail, self._store = tail, store
         self._slots = Slots(slots)
         self.taking = asyncio.Lock()  # held while what is begun is not yet in a slot
@@ -174,7 +178,10 @@ class Relay:
     async def _attempt(self, started: Started, outlet: Outlet) -> None:
         began = time.perf_counter()
         try:
-            outcome = await outlet.deliver(started.attempt)
+            if self._tracing is None:
+                outcome = await outlet.deliver(started.attempt)
+            else:
+                outcome = await self._tracing.attempt(outlet.deliver, started.attempt, outlet.channel)
         except Exception:
             log.exception("a channel failed", extra={"delivery": started.attempt.delivery})
             outcome = Outcome(Result.RETRYABLE, "internal_error", "the channel failed; see the deliverer's log")

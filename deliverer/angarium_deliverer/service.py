@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from angarium.config import ConfigStore, ConfigTail, Presence
 from angarium.egress import EgressPolicy
@@ -16,6 +16,7 @@ from angarium.people import People
 from angarium.queue import Census, Consumer, Duplicates, Expander, Layout, Pacing, Queue, Upkeep
 from angarium.sealing import Sealer
 from angarium.telemetry.probes import Probes
+from angarium.telemetry.traces import tracing_of
 from angarium_deliverer.announcer import Announcer
 from angarium_deliverer.channels import Way
 from angarium_deliverer.dialer import Dialer
@@ -30,6 +31,9 @@ from angarium_deliverer.relay import Relay
 from angarium_deliverer.sampler import Sampler
 from angarium_deliverer.settings import DelivererSettings
 
+if TYPE_CHECKING:
+    from angarium.telemetry.tracing import Tracing
+
 log = logging.getLogger(__name__)
 STUCK_AFTER = 60.0  # s without a look while Redis is there and a slot is free
 
@@ -42,6 +46,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Consumer(queue, settings.pod) as consumer,
         Dialer(policy, ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
+        _traces(settings) as tracing,
     ):
         way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url)
         groups = GroupStore(Expander(queue), People(queue.link, prefix=queue.prefix), Census(queue))
@@ -54,7 +59,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         limiter.follow(tail)
         layout = Layout(queue, changed=limiter.tell_again)
         store = ConfigStore(queue.link)
-        relay = Relay(consumer, directory, tail, store, promoter, Duplicates(queue), settings.deliverer_slots)
+        relay = Relay(consumer, directory, tail, store, promoter, Duplicates(queue), settings.deliverer_slots, tracing)
         presence = Presence(queue.link, "deliverer", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         recoverer = Recoverer(consumer, upkeep, presence, relay.free, relay.dispatch, relay.taking)
@@ -85,6 +90,16 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                         ready.set()
                     await stop.wait()
                 await _leave(relay, announcer, consumer, presence, settings.drain_seconds)
+
+
+@contextlib.asynccontextmanager
+async def _traces(settings: DelivererSettings) -> "AsyncIterator[Tracing | None]":
+    tracing = tracing_of(settings, "deliverer", settings.pod)
+    try:
+        yield tracing
+    finally:
+        if tracing:
+            await asyncio.to_thread(tracing.close)
 
 
 async def _read(tail: ConfigTail, layout: Layout) -> None:

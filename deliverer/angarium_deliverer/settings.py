@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from angarium.settings import TrustSettings
+from angarium.telemetry.traces import TraceSettings
 
 
-class DelivererSettings(TrustSettings):
+class DelivererSettings(TrustSettings, TraceSettings):
     """Each a variable ANGARIUM_<NAME>."""
 
     probe_port: int = Field(

@@ -17,6 +17,7 @@ from angarium.loops import forever
 from angarium.people import Groups, People, Registry
 from angarium.queue import Intake, Layout, Ledger, Queue, Reports, Roster, Signals
 from angarium.telemetry.probes import Probes
+from angarium.telemetry.traces import tracing_of
 from angarium_gateway import appkeys as keys
 from angarium_gateway.bodies import LARGEST
 from angarium_gateway.directory import Directory
@@ -46,6 +47,8 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     app[keys.TAIL] = ConfigTail(settings.redis)
     app[keys.TAIL].listen(app[keys.DIRECTORY].apply)
     app[keys.IN_PROGRESS] = InProgress()
+    app[keys.TRACING] = tracing_of(settings, "gateway", settings.pod)
+    app.cleanup_ctx.append(_traces)
     for counts in (keys.TESTS, keys.IMPORTS, keys.EDITING, keys.WAITING):
         app[counts] = Counter()
     app.cleanup_ctx.append(_storage)
@@ -93,6 +96,12 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
             yield
         with contextlib.suppress(StorageUnavailable):  # then the others find out by our silence
             await presence.leave()
+
+
+async def _traces(app: web.Application) -> AsyncIterator[None]:
+    yield
+    if tracing := app[keys.TRACING]:
+        await asyncio.to_thread(tracing.close)
 
 
 async def _let_go(app: web.Application) -> float:

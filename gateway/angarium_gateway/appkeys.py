@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -17,6 +18,9 @@ from angarium_gateway.limits import Bucket, RateLimits
 from angarium_gateway.settings import GatewaySettings
 from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
+
+if TYPE_CHECKING:
+    from angarium.telemetry.tracing import Tracing
 
 SETTINGS = web.AppKey("SETTINGS", GatewaySettings)
 PROBES = web.AppKey("PROBES", Probes)
@@ -44,6 +48,8 @@ EDITING = web.AppKey("EDITING", Counter[str])  # edits that wait for the operato
 REPORTS = web.AppKey("REPORTS", Reports)
 REPORTED = web.AppKey("REPORTED", Bucket)  # how many reports of carriers are looked at
 QUEUE = web.AppKey("QUEUE", Queue)
+
+TRACING: "web.AppKey[Tracing | None]" = web.AppKey("TRACING")  # None where traces are off
 
 NAME = web.RequestKey("NAME", str)  # the request's id
 FIELDS = web.RequestKey("FIELDS", dict[str, str])  # header fields that the answer gets, be it good or bad

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from angarium.errors import NotReplicated, StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, STOP, TAIL, TOKENS, VITALS
+from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, STOP, TAIL, TOKENS, TRACING, VITALS
 from angarium_gateway.auth import Permission, authenticate, require
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import (
@@ -77,11 +77,15 @@ async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
     began = time.perf_counter()
     name, route = request_id(request.headers), _route(request)
     request[NAME] = name
+    tracing = request.app[TRACING]
+    span = tracing.begin(request.headers) if tracing else None
     try:
         response = await handler(request)
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem and the log the rest
         response = failed(error, route, name, request)
     finish(request.app, route, name, response, request.get(FIELDS), began)
+    if tracing and span:
+        tracing.end(span, route, response.status)
     return response
 
 

@@ -6,9 +6,10 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from angarium.people import Limits
 from angarium.settings import EgressSettings
+from angarium.telemetry.traces import TraceSettings
 
 
-class GatewaySettings(EgressSettings):
+class GatewaySettings(EgressSettings, TraceSettings):
     """`ANGARIUM_GATEWAY_*`."""
 
     gateway_host: str = Field(default="0.0.0.0", description="address that the API listens on")  # noqa: S104 - a Service sends its traffic to the pod's address

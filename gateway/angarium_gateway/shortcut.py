@@ -10,7 +10,7 @@ from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.http_parser import RawRequestMessage
 
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import SETTINGS, STOP, VITALS
+from angarium_gateway.appkeys import SETTINGS, STOP, TRACING, VITALS
 from angarium_gateway.bodies import read_late, whole
 from angarium_gateway.edge import ACCEPTS, admit, failed, finish, request_id
 from angarium_gateway.handlers.accept import SEND, accept_body
@@ -35,7 +35,8 @@ def is_short(app: web.Application, message: RawRequestMessage) -> bool:
 async def accept(app: web.Application, message: RawRequestMessage, payload: StreamReader) -> Answer:
     """Its answer, good or bad; all of it has been read then, unless the answer closes the connection."""
     began = time.perf_counter()
-    name, fields = request_id(message.headers), None
+    name, fields, tracing = request_id(message.headers), None, app[TRACING]
+    span = tracing.begin(message.headers) if tracing else None
     try:
         body = whole(payload) if payload.is_eof() else await read_late(payload, app[SETTINGS].gateway_body_timeout)
         caller, fields = admit(app, message.headers, SEND)
@@ -46,4 +47,6 @@ async def accept(app: web.Application, message: RawRequestMessage, payload: Stre
     except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets a problem and the log the rest
         answer = failed(error, ACCEPTS, name)
     finish(app, ACCEPTS, name, answer, fields, began)
+    if tracing and span:
+        tracing.end(span, ACCEPTS, answer.status)
     return answer

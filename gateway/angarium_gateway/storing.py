@@ -8,6 +8,7 @@ from prometheus_client import Counter
 from angarium.notifications import Notification
 from angarium.queue import Accepted, BacklogFull, Idempotency, IdempotencyConflict
 from angarium.telemetry import metrics
+from angarium.telemetry.traces import CURRENT
 from angarium_gateway.appkeys import IN_PROGRESS, INTAKE, LEDGER
 from angarium_gateway.directory import Tenant
 from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
@@ -15,6 +16,7 @@ from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
 
 async def store(app: web.Application, tenant: Tenant, notification: Notification, once: Idempotency | None) -> Accepted:
     """Keep it, or learn that it was kept before; raises a Problem. The hot path."""
+    notification.trace = CURRENT.get()
     if once:
         app[IN_PROGRESS].begin(tenant.id, once.key)
     try:

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import accepting, delivering, footprint, growing, journeys
+from tests.benchmarks import accepting, delivering, footprint, growing, journeys, tracing
 from tests.benchmarks.rounds import EFFORTS, Effort
 from tests.benchmarks.table import Row, console, markdown
 
@@ -20,6 +20,7 @@ GROUPS: dict[str, Group] = {
     "path": journeys.path,
     "latency": journeys.latency,
     "memory": footprint.rows,
+    "traces": tracing.rows,
 }
 GROWTH: dict[str, Group] = {"growth": growing.rows}
 

@@ -1,7 +1,8 @@
 """What an accept costs: our gateway against a bare handler, and against the same written idiomatically."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 from tests.benchmarks.bed import Bare, Relay, Shape, Spent, Valkey, meter, valkey
 from tests.benchmarks.load import Load, Target, load
@@ -21,10 +22,10 @@ def accepts(caller: Load, target: Target, pid: int, server: Valkey, seconds: flo
 
 
 @contextlib.contextmanager
-def ours(caller: Load, effort: Effort) -> Iterator[Callable[[], Spent]]:
-    """Rounds of our gateway."""
+def ours(caller: Load, effort: Effort, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[Callable[[], Spent]]:
+    """Rounds of our gateway; `more` is environment of its own."""
     with valkey() as server:
-        relay = Relay(server, Shape(), NOWHERE)
+        relay = Relay(server, Shape(), NOWHERE, more)
         with relay.gateway() as pid:
             accepts(caller, relay.target, pid, server, effort.seconds / 2)
             yield lambda: accepts(caller, relay.target, pid, server, effort.seconds)

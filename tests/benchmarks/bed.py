@@ -7,9 +7,10 @@ another.
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 from pydantic import SecretStr
@@ -99,7 +100,11 @@ class Shape:
 class Relay:
     """Our gateway and deliverer on a Valkey; the caller's view of them."""
 
-    def __init__(self, server: Valkey, shape: Shape, receiver: str) -> None:
+    def __init__(
+        self, server: Valkey, shape: Shape, receiver: str, more: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """`more`: environment of both."""
+        self._more = more
         self.server, self._shape, self._receiver = server, shape, receiver
         self._seal_key, self._port = generate_seal_key(), free_port()
         self.keys = [apikeys.mint() for _ in range(shape.tenants)]
@@ -128,6 +133,7 @@ class Relay:
         return {
             "ANGARIUM_REDIS_URL": self.server.url, "ANGARIUM_PROBE_HOST": "127.0.0.1", "ANGARIUM_LOG_LEVEL": "info",
             "ANGARIUM_PROBE_PORT": str(probe), "ANGARIUM_SHARDS": str(self._shape.shards), "ANGARIUM_POD": "bench",
+            **self._more,
         }  # fmt: skip
 
     @contextlib.contextmanager

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.benchmarks.accepting import CONNECTIONS
 from tests.benchmarks.bed import Bare, Relay, Shape, Spent, Valkey, meter, valkey
@@ -47,10 +48,12 @@ def drained(
 
 
 @contextlib.contextmanager
-def ours(caller: Load, receiver: Sink, effort: Effort) -> Iterator[Callable[[], Spent]]:
-    """Rounds of our deliverer; its gateway fills the queue."""
+def ours(
+    caller: Load, receiver: Sink, effort: Effort, more: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Callable[[], Spent]]:
+    """Rounds of our deliverer; its gateway fills the queue. `more` is environment of both."""
     with valkey() as server:
-        relay = Relay(server, Shape(), receiver.url)
+        relay = Relay(server, Shape(), receiver.url, more)
         with relay.gateway():
 
             def fill(count: int) -> None:

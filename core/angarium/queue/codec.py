@@ -58,6 +58,8 @@ def write_doc(notification: Notification, last: str = "") -> bytes:
         doc["u"] = notification.dedup
     if notification.part_of:
         doc["o"] = notification.part_of
+    if notification.trace:
+        doc["w"] = notification.trace
     if last:
         doc[last] = doc.pop(last)
     return orjson.dumps(doc)
@@ -88,6 +90,7 @@ def read_doc(notification: str, doc: bytes, body: bytes = b"") -> Notification:
         config_revision=read["v"],
         dedup=read.get("u", ""),
         part_of=read.get("o", ""),
+        trace=read.get("w", ""),
     )
 
 

@@ -17,6 +17,7 @@ from angarium import __version__
 from angarium.notifications import Attempt, Outcome, Result
 from angarium.records import CallbackRecord
 from angarium.signing import Signer
+from angarium.telemetry.traces import trace_headers
 from angarium.topics import payload_of
 from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason, header_lines
 
@@ -45,6 +46,7 @@ class Webhook:
             ("webhook-id", attempt.delivery),
             ("webhook-timestamp", str(now)),
             ("webhook-signature", signer.sign(attempt.delivery, now, body)),
+            *trace_headers(),
         )
         try:
             answer = await self._dialer.post(

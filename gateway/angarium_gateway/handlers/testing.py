@@ -13,6 +13,7 @@ from angarium.notifications import DeliveryState, Notification, Priority, Status
 from angarium.payload import payload
 from angarium.queue import BacklogFull
 from angarium.records import CallbackRecord
+from angarium.telemetry.traces import CURRENT
 from angarium_gateway import render
 from angarium_gateway.answers import Answer
 from angarium_gateway.appkeys import DIRECTORY, INTAKE, LEDGER, SETTINGS, TAIL, TESTS, VITALS
@@ -48,6 +49,7 @@ async def test(request: web.Request, caller: Caller) -> Answer:
 
 
 async def _store(app: web.Application, notification: Notification, caller: Caller) -> None:
+    notification.trace = CURRENT.get()
     try:
         await app[INTAKE].enqueue(notification, None, caller.tenant.backlog)
     except BacklogFull:
