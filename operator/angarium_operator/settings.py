@@ -1,9 +1,10 @@
 """What the operator reads from the environment."""
 
+import math
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from angarium.settings import TrustSettings, parts
@@ -54,10 +55,49 @@ class OperatorSettings(TrustSettings):
         default=70.0, gt=0, le=600, description="seconds of silence after which a watch is opened again"
     )
 
+    operator_lease: str = Field(
+        default="", description="name of the Lease by which one of several operators leads; empty: this one is alone"
+    )
+    operator_lease_namespace: str = Field(
+        default="", validate_default=True, description="namespace of that Lease: the operators' own"
+    )
+    operator_lease_seconds: int = Field(
+        default=10, ge=2, le=600, description="seconds after which another operator takes a Lease that is not renewed"
+    )
+    operator_lease_deadline: float = Field(
+        default=6.0,
+        gt=0,
+        description="seconds without a renewal after which the leader stops to write; less than those",
+    )
+    operator_lease_retry: float = Field(
+        default=2.0, gt=0, description="seconds between two renewals, and between two looks of the others; less again"
+    )
+
     @field_validator("watch_namespaces", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
         return parts(value)
+
+    @field_validator("operator_lease_namespace")
+    @classmethod
+    def _somewhere(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("operator_lease") and not value:
+            raise ValueError("must name the namespace of the Lease where ANGARIUM_OPERATOR_LEASE is set")
+        return value
+
+    @field_validator("operator_lease_deadline")
+    @classmethod
+    def _before_the_end(cls, value: float, info: ValidationInfo) -> float:
+        if value >= info.data.get("operator_lease_seconds", math.inf):
+            raise ValueError("must be less than ANGARIUM_OPERATOR_LEASE_SECONDS")
+        return value
+
+    @field_validator("operator_lease_retry")
+    @classmethod
+    def _more_than_once(cls, value: float, info: ValidationInfo) -> float:
+        if value > info.data.get("operator_lease_deadline", math.inf) / 2:
+            raise ValueError("must be half of ANGARIUM_OPERATOR_LEASE_DEADLINE at most, so that a renewal may fail")
+        return value
 
     @field_validator("gateway_url")
     @classmethod
