@@ -58,9 +58,7 @@ class OperatorSettings(TrustSettings):
     operator_lease: str = Field(
         default="", description="name of the Lease by which one of several operators leads; empty: this one is alone"
     )
-    operator_lease_namespace: str = Field(
-        default="", validate_default=True, description="namespace of that Lease: the operators' own"
-    )
+    operator_lease_namespace: str = Field(default="", description="namespace of that Lease: the operators' own")
     operator_lease_seconds: int = Field(
         default=10, ge=2, le=600, description="seconds after which another operator takes a Lease that is not renewed"
     )
