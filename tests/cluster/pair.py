@@ -23,7 +23,6 @@ from tests.ports import free_port
 
 LEASE = "angarium-operator"
 LEASE_RULES: list[Object] = yaml.safe_load((ROOT / "helm/angarium/files/operator-lease-rules.yaml").read_text())
-QUICK = {"LEASE_SECONDS": "4", "LEASE_DEADLINE": "2", "LEASE_RETRY": "0.5"}
 
 
 @dataclass
@@ -34,7 +33,6 @@ class Pair:
     act_as: ActAs
     audit: Audit
     folder: Path
-    more: dict[str, str] = field(default_factory=dict)  # settings, without their prefix
     pods: dict[str, Pod] = field(default_factory=dict)
 
     async def start(self, name: str) -> Pod:
@@ -60,7 +58,7 @@ class Pair:
             "HEALTH_SECONDS": "0.2",
             "OPERATOR_LEASE": LEASE,
             "OPERATOR_LEASE_NAMESPACE": namespace,
-        } | {f"OPERATOR_{key}": value for key, value in self.more.items()}
+        }
         environment = os.environ | {f"ANGARIUM_{key}": value for key, value in settings.items()}
         with (self.folder / f"{name}.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
@@ -116,7 +114,7 @@ def _leads(port: int) -> bool:
 
 def _read(port: int, page: str) -> str:
     try:
-        with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:  # noqa: S310 - our own process
+        with urlopen(f"http://127.0.0.1:{port}/{page}", timeout=5) as answer:
             return str(answer.read().decode())
     except HTTPError as error:
         return error.read().decode()
@@ -158,9 +156,9 @@ def _said(write: Request) -> tuple[str, Object]:
 
 
 @contextlib.asynccontextmanager
-async def pair_of(stage: Stage, act_as: ActAs, kubeconfig: Path, folder: Path, **more: str) -> AsyncIterator[Pair]:
+async def pair_of(stage: Stage, act_as: ActAs, kubeconfig: Path, folder: Path) -> AsyncIterator[Pair]:
     """None of them outlives the body."""
-    pair = Pair(stage, act_as, Audit(kubeconfig), folder, more)
+    pair = Pair(stage, act_as, Audit(kubeconfig), folder)
     try:
         yield pair
     finally:

@@ -13,7 +13,7 @@ import pytest
 import redis.asyncio
 from tests.cluster.conftest import ActAs
 from tests.cluster.operating import Stage
-from tests.cluster.pair import QUICK, Pair, pair_of, twice
+from tests.cluster.pair import Pair, pair_of, twice
 
 TAKEOVER = 15  # s, as docs/operations.md promises
 
@@ -93,7 +93,7 @@ async def test_a_killed_leader_is_succeeded_and_no_change_is_missed(
 async def test_a_frozen_leader_that_wakes_up_writes_nothing_and_stands_by(
     stage: Stage, act_as: ActAs, kubeconfig: Path, tmp_path: Path
 ) -> None:
-    async with stage.data_plane(), pair_of(stage, act_as, kubeconfig, tmp_path, **QUICK) as pair:
+    async with stage.data_plane(), pair_of(stage, act_as, kubeconfig, tmp_path) as pair:
         first = await pair.start("operator-a")
         await pair.led_by("operator-a")
         second = await pair.start("operator-b")
