@@ -72,6 +72,7 @@ class Term:
 
     async def close(self) -> None:
         """Once `run` was cancelled."""
+        self._observer.close()
         await self._prober.close()
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
