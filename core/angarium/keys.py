@@ -171,7 +171,7 @@ class ConfigKeys:
 
     @cached_property
     def state(self) -> str:
-        """HASH: epoch (made anew when records were lost), revision (of the last change)."""
+        """HASH: epoch (made anew when records were lost), revision (of the last change), term (of who may write)."""
         return f"{self._base}state"
 
     @cached_property

@@ -7,13 +7,15 @@ Nothing is retried here but a request refused for a stale token; whoever asked c
 import asyncio
 import contextlib
 import logging
+import math
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
 import orjson
+from aiohttp.connector import Connection
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 from kubernetes.aio.config.incluster_config import load_incluster_config
@@ -22,11 +24,13 @@ from kubernetes.aio.config.kube_config import load_kube_config
 from angarium import __version__
 from angarium.telemetry.metrics import API_REQUESTS
 from angarium_operator.kinds import Kind
+from angarium_operator.mandate import Permit, unlimited
 
 log = logging.getLogger(__name__)
 FIELD_MANAGER = "angarium-operator"
 APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
-TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+LONGEST = 30.0  # s
+TIMEOUT = aiohttp.ClientTimeout(total=LONGEST, sock_connect=5)
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 WATCH_SECONDS = 600
 PAGE = 500
@@ -57,9 +61,29 @@ class ApiRefused(Exception):
         self.causes = causes
 
 
-async def connect(kubeconfig: str) -> ApiClient:
+class NotLeading(ApiRefused):
+    """Another operator may lead by now: nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "NotLeading", "another operator leads, or may lead by now")
+
+
+def _guarded(permit: Permit) -> type[aiohttp.ClientRequest]:
+    """Requests that ask once more when all that is left to do is sending: making a connection may take its time."""
+
+    class Guarded(aiohttp.ClientRequest):
+        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+            if self.method != "GET" and permit() <= 0:
+                raise NotLeading
+            return await super().send(conn)
+
+    return Guarded
+
+
+async def connect(kubeconfig: str, permit: Permit = unlimited) -> ApiClient:
     """A client for the pod's own account, a given kubeconfig, or the one that kubectl would use."""
     configuration = Configuration()
+    configuration.client_session_kwargs = {"request_class": _guarded(permit)}
     # Python 3.13 refuses authorities without the key usage extension, and those of many clusters lack it. Chain, dates
     # and names are still checked.
     configuration.disable_strict_ssl_verification = True
@@ -73,16 +97,23 @@ async def connect(kubeconfig: str) -> ApiClient:
 
 
 class Api:
-    """`async with Api(kubeconfig) as api:`"""
+    """`async with Api(kubeconfig) as api:`; any write needs the permit, or raises NotLeading."""
 
-    def __init__(self, kubeconfig: str = "") -> None:
-        self._kubeconfig = kubeconfig
+    def __init__(self, kubeconfig: str = "", permit: Permit = unlimited) -> None:
+        self._kubeconfig, self._permit = kubeconfig, permit
         self._client: ApiClient | None = None
         self._login = asyncio.Lock()
+        self._writes = 0  # under way
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     async def __aenter__(self) -> Self:
-        self._client = await connect(self._kubeconfig)
+        self._client = await connect(self._kubeconfig, self._permit)
         return self
+
+    async def quiet(self) -> None:
+        """Once no write is under way."""
+        await self._quiet.wait()
 
     async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
@@ -156,6 +187,11 @@ class Api:
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         return await self.request("apply", "PATCH", path, query=query, body=body, content_type=APPLY)
 
+    async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
+        """All of an object; refused with 409 where the body names another version of it."""
+        query = {"fieldManager": FIELD_MANAGER}
+        return await self.request("update", "PUT", kind.path(namespace, name), query=query, body=body)
+
     async def merge(
         self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str = FIELD_MANAGER
     ) -> Object:
@@ -181,13 +217,32 @@ class Api:
         headers: Mapping[str, str] | None = None,
     ) -> Object:
         """Any request; raises ApiRefused."""
-        url = f"{path}?{urlencode(query)}" if query else path
         given = {"Accept": JSON, "Content-Type": content_type} | dict(headers or {})
-        response = await self._respond(verb, method, url, body, given, TIMEOUT)
+        asked = dict(query or {})
+        with contextlib.nullcontext(TIMEOUT) if method == "GET" else self._writing(asked) as timeout:
+            url = f"{path}?{urlencode(asked)}" if asked else path
+            response = await self._respond(verb, method, url, body, given, timeout)
+            try:
+                return _parsed(response.status, await response.read())
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
+
+    @contextlib.contextmanager
+    def _writing(self, query: dict[str, str]) -> Iterator[aiohttp.ClientTimeout]:
+        """A write may take no longer than the mandate: the server is told so, since we may be stopped meanwhile."""
+        rest = self._permit()
+        if rest <= 0:
+            raise NotLeading
+        if rest < math.inf:
+            query["timeout"] = f"{min(rest, LONGEST):.3f}s"
+        self._writes += 1
+        self._quiet.clear()
         try:
-            return _parsed(response.status, await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiRefused(0, "Unreachable", str(error) or type(error).__name__) from error
+            yield aiohttp.ClientTimeout(total=min(rest, LONGEST), sock_connect=5)
+        finally:
+            self._writes -= 1
+            if not self._writes:
+                self._quiet.set()
 
     async def _respond(
         self,
@@ -213,7 +268,7 @@ class Api:
             if self._client is not stale:
                 return  # somebody else did it
             log.warning("the Kubernetes API refused our token; reading it again")
-            self._client = await connect(self._kubeconfig)
+            self._client = await connect(self._kubeconfig, self._permit)
         if stale is not None:
             await stale.close()  # type: ignore[no-untyped-call]  # likewise
 

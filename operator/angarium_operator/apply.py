@@ -2,6 +2,10 @@
 
 A callback's new Secret comes before its record: nothing may be signed until its name is seen to be free; nor may a
 topic ask for a hash that nobody can read.
+
+What changes an object names the version that we know of it. So a write that was held up on its way (we were stopped,
+the server was slow) is refused where another operator has written meanwhile; then as on any conflict the next plan
+sees what there is.
 """
 
 import base64
@@ -16,6 +20,7 @@ from angarium.resources import API_VERSION
 from angarium_operator.api import Api, ApiRefused
 from angarium_operator.feed import Feed
 from angarium_operator.kinds import RESOURCES, SECRET
+from angarium_operator.mandate import Permit, unlimited
 from angarium_operator.planning import Announcement, Key, Plan, SecretContent, Snapshot
 from angarium_operator.planning.secrets import stale
 from angarium_operator.planning.snapshot import SecretName
@@ -44,7 +49,9 @@ class Applier:
         prober: Prober,
         snapshot: Snapshot,
         instance: str,
+        permit: Permit = unlimited,
     ) -> None:
+        self._permit = permit
         self._api, self._feed, self._prober = api, feed, prober
         self._publisher, self._census = publisher, census
         self._snapshot = snapshot
@@ -77,7 +84,7 @@ class Applier:
     async def _withdraw(self, key: Key) -> None:
         published = self._snapshot.published.get(key)
         await self._publisher.withdraw(key)
-        if published is not None and isinstance(published.record, CallbackRecord):
+        if published is not None and isinstance(published.record, CallbackRecord) and self._permit() > 0:
             await self._census.forget_callback(published.record.id)
 
     async def _read(self, name: SecretName) -> None:
@@ -114,11 +121,13 @@ class Applier:
 
     async def _write_secret(self, secret: SecretContent) -> None:
         if secret.exists:
-            written = await self._api.apply(SECRET, secret.namespace, secret.name, _manifest(secret))
+            body = _manifest(secret, self._feed.version(SECRET, secret.namespace, secret.name))
+            written = await self._api.apply(SECRET, secret.namespace, secret.name, body)
         else:
             written = await self._create_secret(secret)
         if left := stale(written.get("data") or {}, secret.data):
-            change = {"data": dict.fromkeys(left)}
+            version = written["metadata"]["resourceVersion"]
+            change = {"metadata": {"resourceVersion": version}, "data": dict.fromkeys(left)}
             written = await self._api.merge(SECRET, secret.namespace, secret.name, change)
         self._feed.seen(SECRET, "MODIFIED", written)
 
@@ -134,10 +143,12 @@ class Applier:
     async def _write_status(self, key: Key, status: Any) -> None:
         kind = RESOURCES[key.kind]
         held = self._snapshot.objects.get(key) or self._snapshot.broken[key]
+        metadata = {"name": key.name, "namespace": key.namespace, "uid": held.metadata.uid}
+        metadata |= _at(self._feed.version(kind, key.namespace, key.name))
         manifest = {
             "apiVersion": API_VERSION,
             "kind": key.kind.capitalize(),
-            "metadata": {"name": key.name, "namespace": key.namespace, "uid": held.metadata.uid},
+            "metadata": metadata,
             "status": status,
         }
         written = await self._api.apply(kind, key.namespace, key.name, manifest, subresource="status")
@@ -178,7 +189,11 @@ def _without_secret(plan: Plan) -> Plan:
     return replace(plan, secret=None)
 
 
-def _manifest(secret: SecretContent) -> dict[str, Any]:
+def _at(version: str) -> dict[str, str]:
+    return {"resourceVersion": version} if version else {}
+
+
+def _manifest(secret: SecretContent, version: str = "") -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -188,6 +203,7 @@ def _manifest(secret: SecretContent) -> dict[str, Any]:
             "namespace": secret.namespace,
             "labels": dict(secret.labels),
             "ownerReferences": [{"apiVersion": API_VERSION, **secret.owner._asdict(), "controller": True}],
+            **_at(version),
         },
         "data": {name: base64.b64encode(value.encode()).decode() for name, value in secret.data.items()},
     }

@@ -14,6 +14,7 @@ from angarium.edits import Edit, EditStore, EnvelopeError, OpenEdit, Reply, seal
 from angarium.identifiers import resource_id
 from angarium.signing import HMAC_PREFIX, PUBLIC_PREFIX
 from angarium.telemetry.metrics import EDITS
+from angarium_operator.mandate import Permit, unlimited
 from angarium_operator.planning import Snapshot
 from angarium_operator.planning.edits import (
     Caller,
@@ -70,14 +71,24 @@ class Callbacks(Protocol):
 class Editor:
     """`step` in a loop. `allowed`: whether this installation lets callers make Callbacks at all."""
 
-    def __init__(self, store: EditStore, callbacks: Callbacks, snapshot: Snapshot, *, allowed: bool = True) -> None:
+    def __init__(
+        self,
+        store: EditStore,
+        callbacks: Callbacks,
+        snapshot: Snapshot,
+        *,
+        allowed: bool = True,
+        permit: Permit = unlimited,
+    ) -> None:
         self._store, self._callbacks, self._snapshot = store, callbacks, snapshot
-        self._allowed = allowed
+        self._allowed, self._permit = allowed, permit
 
     async def step(self) -> float:
         """Answer what is open, each tenant's in turn; seconds to the next look."""
         by_tenant: defaultdict[str, list[OpenEdit]] = defaultdict(list)
         for opened in await self._store.wait():
+            if self._permit() <= 0:
+                return AGAIN
             if opened.void or opened.edit is None:
                 await self._store.drop(opened)
             else:
@@ -100,6 +111,8 @@ class Editor:
             return False
         except Exception:
             log.exception("an edit could not be done", extra={"callback": edit.name})  # its caller hears nothing: 503
+            return False
+        if self._permit() <= 0:  # whoever leads now finds it done
             return False
         said = {"action": edit.action, "callback": f"{edit.namespace}/{edit.name}", "by": edit.by}
         log.info("an edit through the API", extra=said | {"refused": reply.refused or ""})

@@ -79,6 +79,11 @@ class Feed:
         self._versions[kind.name][name] = version
         self._take(kind, name, raw)
 
+    def version(self, kind: Kind, namespace: str, name: str) -> str:
+        """The version of an object as we know it, "" where we don't: who writes names it, and can't overwrite news."""
+        known = self._versions.get(kind.name, {}).get((namespace, name))
+        return str(known.number) if known is not None else ""
+
     def found(self, kind: Kind, raw: Object) -> None:
         """An object was read just now: it is there, though a watch of labels may have called it deleted."""
         self._gone.pop(raw["metadata"]["uid"], None)

@@ -47,6 +47,7 @@ CALLBACK = Kind("callback", GROUP, VERSION, "callbacks", Callback)
 PROVIDER = Kind("provider", GROUP, VERSION, "providers", Provider)
 TOPIC = Kind("topic", GROUP, VERSION, "topics", Topic)
 SECRET = Kind("secret", "", "v1", "secrets", selector=f"{MANAGED_BY}={ANGARIUM}")
+LEASE = Kind("lease", "coordination.k8s.io", "v1", "leases")
 NAMESPACE = Kind("namespace", "", "v1", "namespaces", namespaced=False)
 RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, TOPIC)}
 

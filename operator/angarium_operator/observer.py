@@ -149,6 +149,11 @@ class Observer:
         self._reconciler.concern(changed)
         self._measure(callbacks)
 
+    def close(self) -> None:
+        """Show no numbers any more: they are another operator's to tell."""
+        for metric in (CALLBACKS, UNHEALTHY, RESOURCES):
+            metric.clear()
+
     def _measure(self, callbacks: list[tuple[Key, Callback]]) -> None:
         by_health = Counter(callback.status.health or "Unknown" for _, callback in callbacks)
         for health in get_args(Health):

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import ValidationError
 
-from angarium.config import ConfigStore, RecordsLost
+from angarium.config import ConfigStore, RecordsLost, Superseded
 from angarium.errors import StorageFull, StorageUnavailable
 from angarium.records import (
     RECORD,
@@ -21,6 +22,7 @@ from angarium.records import (
     TopicRecord,
 )
 from angarium.telemetry.metrics import CONFIG_REVISION
+from angarium_operator.mandate import Permit, unlimited
 from angarium_operator.planning import Key, Plan, Published, Snapshot, plan
 
 KNOWN = (ProductRecord, OrganizationRecord, CallbackRecord, ProviderRecord, TopicRecord)
@@ -31,9 +33,16 @@ class Publisher:
     """The operator's only way to the store. `concern` hears whose records turned out to be other than was thought."""
 
     def __init__(
-        self, store: ConfigStore, snapshot: Snapshot, concern: Callable[[Iterable[Key]], None], doubt: timedelta
+        self,
+        store: ConfigStore,
+        snapshot: Snapshot,
+        concern: Callable[[Iterable[Key]], None],
+        doubt: timedelta,
+        permit: Permit = unlimited,
     ) -> None:
         self._store = store
+        self._permit = permit
+        self._claimed = permit() == math.inf  # who is alone needs no term
         self._snapshot = snapshot
         self._concern = concern
         self._doubt = doubt
@@ -63,6 +72,7 @@ class Publisher:
         """See whether the store is there and still the one we know; mend it if not. Whether it can be used."""
         async with self._lock:
             try:
+                await self._claim()
                 state = await self._store.state()
                 known = self._loaded and state.epoch == self._store.epoch != ""
                 fell_back = state.revision < self._store.revision  # a failover lost the last ones
@@ -70,6 +80,9 @@ class Publisher:
                     await self._recover()
             except RecordsLost:  # somebody began it just now: the next look takes it as it is
                 self._loaded = False
+                return False
+            except Superseded:
+                self._superseded()
                 return False
             except (StorageUnavailable, StorageFull) as error:
                 if self._snapshot.stored:
@@ -83,11 +96,31 @@ class Publisher:
         async with self._lock:
             if not self._snapshot.stored:
                 raise StorageUnavailable("the store can't be read")
+            self._ask()
             try:
-                yield
-            except RecordsLost:
-                await self._recover()
-                raise
+                try:
+                    yield
+                except RecordsLost:
+                    await self._recover()
+                    raise
+            except Superseded:
+                self._superseded()
+                raise StorageUnavailable("another operator writes the records") from None
+
+    def _ask(self) -> None:
+        if self._permit() <= 0:
+            raise StorageUnavailable("another operator leads, or may lead by now")
+
+    async def _claim(self) -> None:
+        """Once in our time, and again where somebody else claims it though we still have the mandate."""
+        self._ask()
+        if not self._claimed:
+            await self._store.claim()
+            self._claimed = True
+
+    def _superseded(self) -> None:
+        log.warning("another operator has claimed the records")
+        self._claimed = self._loaded = self._snapshot.stored = False
 
     async def _recover(self) -> None:
         """Take the store as it is; where it is empty, give it all records at once."""
@@ -112,6 +145,7 @@ class Publisher:
             log.warning("redis has lost the records; publishing all of them", extra={"records": len(records)})
         else:
             records = self._planned()
+        self._ask()
         revisions = await self._store.begin(records)
         self._snapshot.published = {}
         for record in records:

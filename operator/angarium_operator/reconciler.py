@@ -25,6 +25,7 @@ class Reconciler:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._queue: WorkQueue[Key] = WorkQueue()
+        self._workers = 0
         self.ready: dict[Key, bool] = {}
         self.waiting: set[Key] = set()
         self.wakened = asyncio.Event()  # something began to wait, or waits for something else now
@@ -33,17 +34,26 @@ class Reconciler:
         """New plans are due for these."""
         for key in keys:
             self._queue.add(key)
-        QUEUE_DEPTH.set(len(self._queue))
+        self._measure()
 
     async def work(self, applier: Applier) -> None:
         """Until cancelled; several may do so at once."""
-        while True:
-            key = await self._queue.get()
-            try:
-                await self._reconcile(applier, key)
-            finally:
-                self._queue.done(key)
-                QUEUE_DEPTH.set(len(self._queue))
+        self._workers += 1
+        try:
+            while True:
+                key = await self._queue.get()
+                try:
+                    await self._reconcile(applier, key)
+                finally:
+                    self._queue.done(key)
+                    self._measure()
+        finally:
+            self._workers -= 1
+            self._measure()
+
+    def _measure(self) -> None:
+        """Nothing waits for an operator that stands by."""
+        QUEUE_DEPTH.set(len(self._queue) if self._workers else 0)
 
     async def _reconcile(self, applier: Applier, key: Key) -> None:
         began = time.perf_counter()

@@ -1,12 +1,13 @@
 """What the operator reads from the environment."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from angarium.mounted import Mounted
@@ -68,6 +69,22 @@ class OperatorSettings(TrustSettings):
         default=70.0, gt=0, le=600, description="seconds of silence after which a watch is opened again"
     )
 
+    operator_lease: str = Field(
+        default="", description="name of the Lease by which one of several operators leads; empty: this one is alone"
+    )
+    operator_lease_namespace: str = Field(default="", description="namespace of that Lease: the operators' own")
+    operator_lease_seconds: int = Field(
+        default=10, ge=2, le=600, description="seconds after which another operator takes a Lease that is not renewed"
+    )
+    operator_lease_deadline: float = Field(
+        default=6.0,
+        gt=0,
+        description="seconds without a renewal after which the leader stops to write; less than those",
+    )
+    operator_lease_retry: float = Field(
+        default=2.0, gt=0, description="seconds between two renewals, and between two looks of the others; less again"
+    )
+
     @field_validator("watch_namespaces", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
@@ -83,6 +100,27 @@ class OperatorSettings(TrustSettings):
     def mounted_ca(self) -> Mounted[str]:
         """Those authorities, as the file has them now; nothing without one."""
         return Mounted(self.gateway_ca, pem, pem(_text(self.gateway_ca)) if self.gateway_ca else "")
+
+    @field_validator("operator_lease_namespace")
+    @classmethod
+    def _somewhere(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("operator_lease") and not value:
+            raise ValueError("must name the namespace of the Lease where ANGARIUM_OPERATOR_LEASE is set")
+        return value
+
+    @field_validator("operator_lease_deadline")
+    @classmethod
+    def _before_the_end(cls, value: float, info: ValidationInfo) -> float:
+        if value >= info.data.get("operator_lease_seconds", math.inf):
+            raise ValueError("must be less than ANGARIUM_OPERATOR_LEASE_SECONDS")
+        return value
+
+    @field_validator("operator_lease_retry")
+    @classmethod
+    def _more_than_once(cls, value: float, info: ValidationInfo) -> float:
+        if value > info.data.get("operator_lease_deadline", math.inf) / 2:
+            raise ValueError("must be half of ANGARIUM_OPERATOR_LEASE_DEADLINE at most, so that a renewal may fail")
+        return value
 
     @field_validator("gateway_url")
     @classmethod

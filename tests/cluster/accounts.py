@@ -19,6 +19,18 @@ def grant(account: Object, rules: list[Object]) -> tuple[Object, Object]:
     return base | {"kind": "ClusterRole", "rules": rules}, base | {"kind": "ClusterRoleBinding"} | binding
 
 
+def grant_within(account: Object, rules: list[Object]) -> tuple[Object, Object]:
+    """The Role and the binding that give the account these rules in its own namespace."""
+    role, binding = grant(account, rules)
+    namespace, name = account["metadata"]["namespace"], f"{account['metadata']['name']}-within"
+    metadata = {"namespace": namespace, "name": name}
+    reference = {"apiGroup": RBAC, "kind": "Role", "name": name}
+    return (
+        role | {"kind": "Role", "metadata": metadata},
+        binding | {"kind": "RoleBinding", "metadata": metadata, "roleRef": reference},
+    )
+
+
 async def wait_until_granted(api: Api, account: Object, rules: list[Object]) -> None:
     """The authorizer learns of a new binding a moment later."""
     attributes = {

@@ -26,6 +26,16 @@ from tests.cluster.kubeconfig import Access, write_kubeconfig
 from tests.ports import free_port
 
 START_SECONDS = 60
+AUDIT_LOG = "audit.log"  # in the folder, beside the kubeconfig
+AUDIT_POLICY = """
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:  # what ServiceAccounts do, with the content of what they write; the tests' own admin is left out
+- {level: Request, userGroups: ["system:serviceaccounts"], verbs: [create, update, patch, delete, deletecollection]}
+- {level: Metadata, userGroups: ["system:serviceaccounts"]}
+- {level: None}
+"""
 TRIES = 3  # a free port may be taken before the server has it
 
 
@@ -97,6 +107,7 @@ def _start_servers(stack: contextlib.ExitStack, folder: Path, data: Path, assets
     etcd_port, peer_port, port = free_port(), free_port(), free_port()
     etcd = stack.enter_context(_running(folder, [assets / "etcd", *_etcd_flags(data, etcd_port, peer_port)]))
     access, flags = _api_server_flags(data, etcd_port, port)
+    flags += _audit_flags(folder)
     server = stack.enter_context(_running(folder, [assets / "kube-apiserver", *flags]))
     return access if _becomes_ready(access, (etcd, server)) else None
 
@@ -154,6 +165,13 @@ def _api_server_flags(data: Path, etcd_port: int, port: int) -> tuple[Access, li
         "--disable-admission-plugins=ServiceAccount",  # no controller makes the default accounts here
         f"--cert-dir={data}",
     ]
+
+
+def _audit_flags(folder: Path) -> list[str]:
+    """Each line is in the log before the next request of the same connection is served."""
+    policy = folder / "audit-policy.yaml"
+    policy.write_text(AUDIT_POLICY)
+    return [f"--audit-policy-file={policy}", f"--audit-log-path={folder / AUDIT_LOG}", "--audit-log-mode=blocking"]
 
 
 def _becomes_ready(access: Access, processes: tuple[subprocess.Popen[bytes], ...]) -> bool:

@@ -5,7 +5,7 @@ record of each object, and say by `Presence` that they live and what they have a
 """
 
 from angarium.config.presence import DEAD_AFTER, Applied, Pod, Presence, read_live
-from angarium.config.store import ConfigStore, RecordsLost, StoreState
+from angarium.config.store import ConfigStore, RecordsLost, StoreState, Superseded
 from angarium.config.tail import ConfigTail
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "Presence",
     "RecordsLost",
     "StoreState",
+    "Superseded",
     "read_live",
 ]

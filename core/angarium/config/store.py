@@ -12,6 +12,7 @@ from angarium.lua import Script
 from angarium.records import Record
 
 PUBLISH = Script("angarium.config", "publish")
+CLAIM = Script("angarium.config", "claim")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +28,21 @@ class RecordsLost(Exception):
     """The store is not the one that was written to before; `begin` with all records."""
 
 
+class Superseded(Exception):
+    """Another writer has begun a later term: nothing was written."""
+
+
 class ConfigStore:
-    """Writes records. First `adopt` what is there, or `begin` where nothing is; then `publish` changes."""
+    """Writes records. First `adopt` what is there, or `begin` where nothing is; then `publish` changes.
+
+    One of several writers first begins a term (`claim`).
+    """
 
     def __init__(self, link: Link, prefix: str = "ang") -> None:
         self._link = link
         self._keys = ConfigKeys(prefix)
         self._floor = 0  # revisions rise even when Redis has lost its count
+        self._term = 0
         self.epoch = ""
         self.revision = 0  # that the store had when we last read or wrote all of it
 
@@ -43,6 +52,10 @@ class ConfigStore:
             [("HMGET", self._keys.state, "epoch", "revision"), ("HLEN", self._keys.records)]
         )
         return StoreState((epoch or b"").decode(), int(revision or 0), count)
+
+    async def claim(self) -> None:
+        """Begin a term: from now on no other writer's writes count, not even those that are on their way."""
+        self._term = await CLAIM.run(self._link, [self._keys.state], [])
 
     async def adopt(self) -> dict[str, tuple[int, str]]:
         """Go on with the store as it stands: its records, key → (revision, JSON). Empty where it must `begin`."""
@@ -59,14 +72,19 @@ class ConfigStore:
         return await self.publish(records)
 
     async def publish(self, records: Iterable[Record], deleted: Iterable[str] = ()) -> Mapping[str, int]:
-        """Write and delete, all or nothing; revisions by key. Raises RecordsLost, StorageUnavailable, StorageFull."""
+        """Write and delete, all or nothing; revisions by key.
+
+        Raises RecordsLost, Superseded, StorageUnavailable, StorageFull.
+        """
         changes = [(record.key, record.model_dump_json(exclude={"revision"})) for record in records]
         changes += [(key, "") for key in deleted]
-        arguments: list[Argument] = [self.epoch, secrets.token_hex(8), self._floor]
+        arguments: list[Argument] = [self.epoch, secrets.token_hex(8), self._floor, self._term]
         for change in changes:
             arguments += change
         keys = [self._keys.records, self._keys.state, self._keys.changes]
         answer, epoch, *rest = await PUBLISH.run(self._link, keys, arguments)
+        if answer == b"superseded":
+            raise Superseded
         if answer != b"published":
             raise RecordsLost
         self.epoch, self._floor = epoch.decode(), rest[0]

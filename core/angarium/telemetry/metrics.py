@@ -73,5 +73,6 @@ WATCH_EVENT = Gauge(
 )
 PROBES = Counter("angarium_operator_probes", "Probes of providers' accounts, by what was found", ["type", "reason"])
 EDITS = Counter("angarium_operator_edits", "Changes of Callbacks that callers asked for", ["action", "result"])
+LEADER = Gauge("angarium_operator_leader", "1 for the operator that acts, 0 for one that stands by")
 QUEUE_DEPTH = Gauge("angarium_operator_queue_depth", "Objects that wait to be reconciled")
 CONFIG_REVISION = Gauge("angarium_operator_config_revision", "Last revision published")

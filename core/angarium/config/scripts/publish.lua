@@ -3,10 +3,14 @@
 --
 -- KEYS  1 records  2 state  3 changes
 -- ARGV  1 the epoch that the writer knows ('': it knows of none)  2 an epoch to begin where there is none
---       3 least revision to go on from  4.. pairs: record key, JSON ('': delete)
+--       3 least revision to go on from  4 the writer's term (0: it has none)  5.. pairs: record key, JSON ('': delete)
 -- result {'published', epoch, revision after} | {'lost', epoch or ''} (the store is not the one the writer knows:
---        nothing was written; it must write all its records at once)
--- Invariant: revisions only rise; a record's stored text is `<revision> <JSON>`; an epoch begins with all records.
+--        nothing was written; it must write all its records at once) | {'superseded', ''} (a later term has begun)
+-- Invariant: revisions only rise; a record's stored text is `<revision> <JSON>`; an epoch begins with all records;
+--            who has a term writes nothing after a later one has begun.
+local term, latest = tonumber(ARGV[4]), tonumber(redis.call('HGET', KEYS[2], 'term') or '0')
+if term > 0 and term < latest then return {'superseded', ''} end
+if term > latest then redis.call('HSET', KEYS[2], 'term', ARGV[4]) end
 local epoch = redis.call('HGET', KEYS[2], 'epoch') or ''
 if epoch ~= ARGV[1] then return {'lost', epoch} end
 if epoch == '' then
@@ -14,7 +18,7 @@ if epoch == '' then
   redis.call('HSET', KEYS[2], 'epoch', epoch)
 end
 local revision = math.max(tonumber(redis.call('HGET', KEYS[2], 'revision') or '0'), tonumber(ARGV[3]))
-for i = 4, #ARGV, 2 do
+for i = 5, #ARGV, 2 do
   revision = revision + 1
   if ARGV[i + 1] == '' then
     redis.call('HDEL', KEYS[1], ARGV[i])
