@@ -9,10 +9,9 @@ from typing import get_args
 
 from angarium.config import read_live
 from angarium.errors import StorageUnavailable
-from angarium.identifiers import resource_id
 from angarium.link import Link
 from angarium.queue.census import CallbackHealth, Census
-from angarium.resources import Callback, Health
+from angarium.resources import Health
 from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
 from angarium_operator.kinds import RESOURCES as KINDS
 from angarium_operator.planning import DataPlane, Key, Snapshot
@@ -137,23 +136,20 @@ class Observer:
         except StorageUnavailable:
             return
         before, self._snapshot.health = self._snapshot.health, found
-        callbacks = [(key, each) for key, each in self._snapshot.objects.items() if isinstance(each, Callback)]
-        spread = timedelta(seconds=max(self._settings.count_seconds, len(callbacks) / COUNTS_A_SECOND))
+        endpoints = self._snapshot.endpoints
+        spread = timedelta(seconds=max(self._settings.count_seconds, len(endpoints) / COUNTS_A_SECOND))
         self._snapshot.policy = replace(self._snapshot.policy, count_every=spread)
         none = CallbackHealth()
-        changed = []
-        for key, callback in callbacks:
-            id_ = resource_id("cbk", callback.metadata.uid)
-            if before.get(id_, none) != found.get(id_, none):
-                changed.append(key)
+        changed = [key for key, (id_, _) in endpoints.items() if before.get(id_, none) != found.get(id_, none)]
         self._reconciler.concern(changed)
-        self._measure(callbacks)
+        self._measure()
 
-    def _measure(self, callbacks: list[tuple[Key, Callback]]) -> None:
-        by_health = Counter(callback.status.health or "Unknown" for _, callback in callbacks)
+    def _measure(self) -> None:
+        endpoints = self._snapshot.endpoints
+        by_health = Counter(each.health for each in endpoints.values())
         for health in get_args(Health):
             CALLBACKS.labels(health).set(by_health[health])
-        unhealthy = {(key.namespace, key.name) for key, callback in callbacks if callback.status.health in BAD}
+        unhealthy = {(key.namespace, key.name) for key, each in endpoints.items() if each.health in BAD}
         for gone in self._unhealthy - unhealthy:
             UNHEALTHY.remove(*gone)
         for each in unhealthy:
