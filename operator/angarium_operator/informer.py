@@ -204,6 +204,8 @@ class Informer:
         kind = next((k for k in self._kinds if path.startswith(k.base) and path.endswith(f"/{k.plural}")), None)
         if kind is not None and not watching:
             request.url = request.url.update_query(fieldSelector=NOTHING)
+        if request.session.closed:  # by another watch that logged in anew meanwhile; this error kopf understands
+            raise RuntimeError("Session is closed")
         response: aiohttp.ClientResponse = await handler(request)
         API_REQUESTS.labels("watch" if watching else "list", str(response.status)).inc()
         check(response, of_kind=kind is not None)
