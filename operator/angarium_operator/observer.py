@@ -100,7 +100,7 @@ class Observer:
         """The store is there again. First see which endpoints are gone, lest they be enabled for a moment."""
         self._snapshot.health = await self._census.callbacks()
         self._snapshot.stored = True
-        self._reconciler.concern([*self._snapshot.everything(), *self._snapshot.published])
+        self._reconciler.recheck([*self._snapshot.everything(), *self._snapshot.published])
 
     def _take(self, seen: DataPlane, now: datetime) -> None:
         before = self._snapshot.plane
@@ -112,7 +112,7 @@ class Observer:
                 return
         self._best = self._snapshot.plane = seen
         if before.doubted_until is not None or seen.missing != before.missing or seen.rejected != before.rejected:
-            self._reconciler.concern(self._lagging(before, seen))
+            self._reconciler.recheck(self._lagging(before, seen))
         else:
             self._concern_waiting(before, seen)
 

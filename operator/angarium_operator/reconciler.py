@@ -35,6 +35,12 @@ class Reconciler:
             self._queue.add(key)
         QUEUE_DEPTH.set(len(self._queue))
 
+    def recheck(self, keys: Iterable[Key]) -> None:
+        """Plans are due for these though nothing new is known of them: after all that is new."""
+        for key in keys:
+            self._queue.recheck(key)
+        QUEUE_DEPTH.set(len(self._queue))
+
     async def work(self, applier: Applier) -> None:
         """Until cancelled; several may do so at once."""
         while True:

@@ -58,7 +58,9 @@ class Operator:
         self._api, self._kinds = api, kinds
         self._reconciler = Reconciler(snapshot)
         concern = self._reconciler.concern
-        publisher = Publisher(ConfigStore(queue.link), snapshot, concern, timedelta(seconds=settings.doubt_seconds))
+        publisher = Publisher(
+            ConfigStore(queue.link), snapshot, self._reconciler.recheck, timedelta(seconds=settings.doubt_seconds)
+        )
         feed = Feed(snapshot, concern)
         self._observer = Observer(settings, queue.link, census, publisher, self._reconciler, snapshot)
         self._prober = Prober(egress_of(settings), self._found, settings.probe_seconds)
@@ -66,7 +68,11 @@ class Operator:
         self._referred = ReferredSecrets(api, snapshot, concern, settings.watch_idle_seconds)
         self._editor = Editor(edits, ClusterCallbacks(api, feed), snapshot, allowed=settings.api_callbacks)
         self._resync = Resync(
-            api, feed, kinds, namespaces, lambda: concern([*snapshot.everything(), *snapshot.published])
+            api,
+            feed,
+            kinds,
+            namespaces,
+            lambda: self._reconciler.recheck([*snapshot.everything(), *snapshot.published]),
         )
         self._informer = Informer(
             kinds,

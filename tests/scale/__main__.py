@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import orjson
 from tests.benchmarks.processes import cpu_seconds
 from tests.cluster.api import Api, Object, Refused, collection
@@ -57,14 +58,20 @@ def secrets(namespace: str, count: int) -> Iterable[Object]:
 
 
 async def create(api: Api, manifests: Iterable[Object]) -> None:
-    """All of them, some at once."""
-    left = iter(manifests)
+    """All of them, some at once; by a client that costs less than the API server does."""
+    left, access = iter(manifests), api.access
 
     async def worker() -> None:
         for each in left:
-            await api.create(each)
+            async with session.post(collection(each), data=orjson.dumps(each)) as answer:
+                answer.raise_for_status()
 
-    async with asyncio.TaskGroup() as group:
+    headers = {"Content-Type": "application/json", **access.headers()}
+    connector = aiohttp.TCPConnector(ssl=access.tls())
+    async with (
+        aiohttp.ClientSession(access.server, headers=headers, connector=connector) as session,
+        asyncio.TaskGroup() as group,
+    ):
         for _ in range(AT_ONCE):
             group.create_task(worker())
 

@@ -6,7 +6,7 @@ a new plan is due.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
@@ -105,6 +105,10 @@ class Published:
         """As it stands after a publication, and before it."""
         same = before is not None and spec_of(before.record) == spec_of(record)
         return cls(revision, before.since if before is not None and same else revision, pack(record))
+
+    def at(self, revision: int) -> "Published":
+        """The same, published anew in a store that knew nothing of it."""
+        return replace(self, revision=revision, since=revision)
 
 
 def spec_of(record: Record) -> Record:
