@@ -52,6 +52,9 @@ bench: $(READY) .bench/.ready ## speed as ratios to baselines, a quarter of an h
 chaos: $(READY) ## the promises under attack: kills, cuts, clocks (ARGS="--notifications 5000 --seed 7")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+scale: $(READY) ## the operator with 10,000 Callbacks on a real API server: memory, start, restart (ARGS="--callbacks 1000")
+	@$(BIN)/python -m tests.scale $(ARGS)
+
 e2e: $(READY) ## chart, images and a delivery on a real cluster (KUBECONFIG, or kind when Docker is there)
 	@tests/e2e/run $(ARGS)
 
@@ -69,4 +72,4 @@ lock: ## pin all dependencies again (needs uv)
 clean: ## forget .venv and all that was built
 	@rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup quickstart test check format crds bench chaos e2e lock clean
+.PHONY: help setup quickstart test check format crds bench chaos scale e2e lock clean

@@ -34,7 +34,6 @@ TIMEOUT = aiohttp.ClientTimeout(total=LONGEST, sock_connect=5)
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 WATCH_SECONDS = 600
 PAGE = 500
-RELISTS = 3
 
 Object = dict[str, Any]
 
@@ -119,25 +118,18 @@ class Api:
         if self._client is not None:
             await self._client.close()  # type: ignore[no-untyped-call]  # likewise
 
-    async def list_all(self, kind: Kind, namespace: str = "") -> tuple[list[Object], int]:
-        """All objects of a kind, page by page, and the version at which that was so."""
-        for _ in range(RELISTS):
-            try:
-                return await self._pages(kind, namespace)
-            except ApiRefused as refused:
-                if refused.status != 410:  # the pages have grown stale: begin again
-                    raise
-        return await self._pages(kind, namespace)
+    async def pages(self, kind: Kind, namespace: str = "") -> AsyncGenerator[tuple[list[Object], int], None]:
+        """All objects of a kind, some at a time, and the version at which that was so.
 
-    async def _pages(self, kind: Kind, namespace: str) -> tuple[list[Object], int]:
+        Refused with 410 where that version has grown too old in the meantime: begin again.
+        """
         query = {"limit": str(PAGE)} | ({"labelSelector": kind.selector} if kind.selector else {})
-        items: list[Object] = []
         while True:
             page = await self.request("list", "GET", kind.path(namespace), query=query)
-            items += page["items"]
             metadata = page["metadata"]
+            yield page["items"], int(metadata["resourceVersion"])
             if not metadata.get("continue"):
-                return items, int(metadata["resourceVersion"])
+                return
             query["continue"] = metadata["continue"]
 
     async def first(self, kind: Kind, namespace: str = "") -> None:

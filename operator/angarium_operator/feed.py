@@ -93,12 +93,12 @@ class Feed:
         """Somebody's Secret was read, or there is none; it is not ours, so no version of it is kept."""
         self._concern(self._snapshot.put_referred(name, None if raw is None else data_of(raw)))
 
-    def listed(self, kind: Kind, namespace: str, items: Iterable[Object], version: int) -> None:
-        """All there was at that version: what isn't in it and is no younger is gone."""
-        present = set()
-        for raw in items:
-            present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-            self.seen(kind, None, raw)
+    def comparison(self, kind: Kind, namespace: str) -> "Comparison":
+        """With a list of all there is, in a namespace or (where it is empty) in all of them."""
+        return Comparison(self, kind, namespace)
+
+    def missed(self, kind: Kind, namespace: str, present: set[tuple[str, str]], version: int) -> None:
+        """These were all there were at that version: what isn't among them and is no younger is gone."""
         known = self._versions.setdefault(kind.name, {})
         for name, version_ in list(known.items()):
             if name not in present and version_.number <= version and namespace in ("", name[0]):
@@ -129,6 +129,26 @@ class Feed:
             found = read_resource(kind, raw)
             key = Key(kind.name, *name)
             self._concern(snapshot.put_broken(key, found) if isinstance(found, Broken) else snapshot.put(found))
+
+
+class Comparison:
+    """Takes a list page by page, so that no more than a page of it is ever in memory; it counts only when it ends."""
+
+    def __init__(self, feed: Feed, kind: Kind, namespace: str) -> None:
+        self._feed, self._kind, self._namespace = feed, kind, namespace
+        self._present: set[tuple[str, str]] = set()
+        self._version = 0
+
+    def page(self, items: Iterable[Object], version: int) -> None:
+        """Some of what there was at that version."""
+        for raw in items:
+            self._present.add((raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
+            self._feed.seen(self._kind, None, raw)
+        self._version = version
+
+    def end(self) -> None:
+        """That was all."""
+        self._feed.missed(self._kind, self._namespace, self._present, self._version)
 
 
 def _news(known: Version, version: Version, type_: str | None) -> bool:

@@ -6,7 +6,9 @@ own: on its way out it cancels every task of its loop that is younger than itsel
 
 kopf speaks through a session of ours, so that each watch can be seen to be alive, by the bytes that came in (its
 bookmarks never reach a handler), and a list that kopf has to repeat is noticed: what was deleted while a watch was
-broken is in no event, and only a comparison with a list of our own finds it.
+broken is in no event, and only a comparison with a list of our own finds it. So kopf's own lists are good for nothing
+but the version that its watches begin at, and are empty: it would hold all objects of all kinds as it got them, with a
+task for each, until it has handed over a few hundred a second.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ from angarium_operator.watches import Stream, check, watched
 
 log = logging.getLogger(__name__)
 LONGEST_STOP = 10  # s
+NOTHING = "metadata.name=-"  # a field selector: no object can have this name
 GRACE = 0.1  # s: aiohttp closes TLS connections in the background
 Seen = Callable[[Kind, str | None, dict[str, Any]], None]
 
@@ -197,10 +200,14 @@ class Informer:
             await self._client.update_params_for_auth(headers, [], ["BearerToken"], request.url.path, "GET", None)
             request.headers.update(headers)
         watching = request.url.query.get("watch") == "true"
-        response: aiohttp.ClientResponse = await handler(request)
-        API_REQUESTS.labels("watch" if watching else "list", str(response.status)).inc()
         path = request.url.path
         kind = next((k for k in self._kinds if path.startswith(k.base) and path.endswith(f"/{k.plural}")), None)
+        if kind is not None and not watching:
+            request.url = request.url.update_query(fieldSelector=NOTHING)
+        if request.session.closed:  # by another watch that logged in anew meanwhile; this error kopf understands
+            raise RuntimeError("Session is closed")
+        response: aiohttp.ClientResponse = await handler(request)
+        API_REQUESTS.labels("watch" if watching else "list", str(response.status)).inc()
         check(response, of_kind=kind is not None)
         if response.status == 200:
             self._logins = 1

@@ -9,10 +9,9 @@ from typing import get_args
 
 from angarium.config import read_live
 from angarium.errors import StorageUnavailable
-from angarium.identifiers import resource_id
 from angarium.link import Link
 from angarium.queue.census import CallbackHealth, Census
-from angarium.resources import Callback, Health
+from angarium.resources import Health
 from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
 from angarium_operator.kinds import RESOURCES as KINDS
 from angarium_operator.planning import DataPlane, Key, Snapshot
@@ -101,7 +100,7 @@ class Observer:
         """The store is there again. First see which endpoints are gone, lest they be enabled for a moment."""
         self._snapshot.health = await self._census.callbacks()
         self._snapshot.stored = True
-        self._reconciler.concern([*self._snapshot.everything(), *self._snapshot.published])
+        self._reconciler.recheck([*self._snapshot.everything(), *self._snapshot.published])
 
     def _take(self, seen: DataPlane, now: datetime) -> None:
         before = self._snapshot.plane
@@ -113,7 +112,7 @@ class Observer:
                 return
         self._best = self._snapshot.plane = seen
         if before.doubted_until is not None or seen.missing != before.missing or seen.rejected != before.rejected:
-            self._reconciler.concern(self._lagging(before, seen))
+            self._reconciler.recheck(self._lagging(before, seen))
         else:
             self._concern_waiting(before, seen)
 
@@ -137,28 +136,25 @@ class Observer:
         except StorageUnavailable:
             return
         before, self._snapshot.health = self._snapshot.health, found
-        callbacks = [(key, each) for key, each in self._snapshot.objects.items() if isinstance(each, Callback)]
-        spread = timedelta(seconds=max(self._settings.count_seconds, len(callbacks) / COUNTS_A_SECOND))
+        endpoints = self._snapshot.endpoints
+        spread = timedelta(seconds=max(self._settings.count_seconds, len(endpoints) / COUNTS_A_SECOND))
         self._snapshot.policy = replace(self._snapshot.policy, count_every=spread)
         none = CallbackHealth()
-        changed = []
-        for key, callback in callbacks:
-            id_ = resource_id("cbk", callback.metadata.uid)
-            if before.get(id_, none) != found.get(id_, none):
-                changed.append(key)
+        changed = [key for key, (id_, _) in endpoints.items() if before.get(id_, none) != found.get(id_, none)]
         self._reconciler.concern(changed)
-        self._measure(callbacks)
+        self._measure()
 
     def close(self) -> None:
         """Show no numbers any more: they are another operator's to tell."""
         for metric in (CALLBACKS, UNHEALTHY, RESOURCES):
             metric.clear()
 
-    def _measure(self, callbacks: list[tuple[Key, Callback]]) -> None:
-        by_health = Counter(callback.status.health or "Unknown" for _, callback in callbacks)
+    def _measure(self) -> None:
+        endpoints = self._snapshot.endpoints
+        by_health = Counter(each.health for each in endpoints.values())
         for health in get_args(Health):
             CALLBACKS.labels(health).set(by_health[health])
-        unhealthy = {(key.namespace, key.name) for key, callback in callbacks if callback.status.health in BAD}
+        unhealthy = {(key.namespace, key.name) for key, each in endpoints.items() if each.health in BAD}
         for gone in self._unhealthy - unhealthy:
             UNHEALTHY.remove(*gone)
         for each in unhealthy:

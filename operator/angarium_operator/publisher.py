@@ -59,7 +59,7 @@ class Publisher:
         """Publish; raises StorageUnavailable, StorageFull, or RecordsLost where all must be planned anew."""
         async with self._writing():
             revisions = await self._store.publish([record])
-        self._note([record], revisions[record.key])
+        self._note(record, revisions[record.key])
 
     async def withdraw(self, key: Key) -> None:
         """Delete a record."""
@@ -138,35 +138,36 @@ class Publisher:
         self._concern([*snapshot.everything(), *snapshot.published])
 
     async def _begin(self) -> None:
-        records: list[Record] = [
-            each.record for each in self._snapshot.published.values() if isinstance(each.record, KNOWN)
-        ]
-        if records:
-            log.warning("redis has lost the records; publishing all of them", extra={"records": len(records)})
+        wanted = {key: each for key, each in self._snapshot.published.items() if isinstance(each.record, KNOWN)}
+        if wanted:
+            log.warning("redis has lost the records; publishing all of them", extra={"records": len(wanted)})
         else:
-            records = self._planned()
+            wanted = self._planned()
         self._ask()
-        revisions = await self._store.begin(records)
-        self._snapshot.published = {}
-        for record in records:
-            self._note([record], revisions[record.key])
+        revisions = await self._store.begin(each.record for each in wanted.values())
+        self._snapshot.published = {key: each.at(revisions[str(key)]) for key, each in wanted.items()}
+        CONFIG_REVISION.set(max(revisions.values(), default=0))
 
-    def _planned(self) -> list[Record]:
+    def _planned(self) -> dict[Key, Published]:
         """All records as they should be, when none is known: a gateway must not see a part of them."""
         snapshot = self._snapshot
+        wanted: dict[Key, Published] = {}
         snapshot.stored = True
         try:
-            plans = {key: _tried(snapshot, key) for key in snapshot.everything()}
+            for key in snapshot.everything():
+                planned = _tried(snapshot, key)
+                if planned.pending:
+                    snapshot.pending[key] = planned.pending
+                if planned.record is not None:
+                    wanted[key] = Published.of(0, planned.record)
         finally:
             snapshot.stored = False
-        snapshot.pending |= {key: planned.pending for key, planned in plans.items() if planned.pending}
-        return [planned.record for planned in plans.values() if planned.record is not None]
+        return wanted
 
-    def _note(self, records: Iterable[Record], revision: int) -> None:
-        for record in records:
-            plain = record.model_copy(update={"revision": 0})
-            key = Key.parse(record.key)
-            self._snapshot.published[key] = Published.of(revision, plain, self._snapshot.published.get(key))
+    def _note(self, record: Record, revision: int) -> None:
+        plain = record.model_copy(update={"revision": 0})
+        key = Key.parse(record.key)
+        self._snapshot.published[key] = Published.of(revision, plain, self._snapshot.published.get(key))
         CONFIG_REVISION.set(revision)
 
 

@@ -36,6 +36,12 @@ class Reconciler:
             self._queue.add(key)
         self._measure()
 
+    def recheck(self, keys: Iterable[Key]) -> None:
+        """Plans are due for these though nothing new is known of them: after all that is new."""
+        for key in keys:
+            self._queue.recheck(key)
+        QUEUE_DEPTH.set(len(self._queue))
+
     async def work(self, applier: Applier) -> None:
         """Until cancelled; several may do so at once."""
         self._workers += 1

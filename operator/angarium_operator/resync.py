@@ -74,5 +74,8 @@ class Resync:
 
     async def _list(self, kind: Kind) -> None:
         for namespace in self._namespaces if self._namespaces and kind.namespaced else ("",):
-            items, version = await self._api.list_all(kind, namespace)
-            self._feed.listed(kind, namespace, items, version)
+            comparison = self._feed.comparison(kind, namespace)
+            async with contextlib.aclosing(self._api.pages(kind, namespace)) as pages:
+                async for items, version in pages:
+                    comparison.page(items, version)
+            comparison.end()

@@ -65,7 +65,11 @@ class Operator:
         feed = Feed(snapshot, concern)
         self._term = partial(Term, settings, api, queue, edits, feed, snapshot, reconciler, mandate.rest)
         self._resync = Resync(
-            api, feed, kinds, namespaces, lambda: concern([*snapshot.everything(), *snapshot.published])
+            api,
+            feed,
+            kinds,
+            namespaces,
+            lambda: reconciler.recheck([*snapshot.everything(), *snapshot.published]),
         )
         self._informer = Informer(
             kinds,

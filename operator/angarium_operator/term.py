@@ -52,7 +52,7 @@ class Term:
         self._snapshot, self._reconciler = snapshot, reconciler
         concern, census = reconciler.concern, Census(queue)
         doubt = timedelta(seconds=settings.doubt_seconds)
-        publisher = Publisher(ConfigStore(queue.link), snapshot, concern, doubt, permit)
+        publisher = Publisher(ConfigStore(queue.link), snapshot, reconciler.recheck, doubt, permit)
         self._observer = Observer(settings, queue.link, census, publisher, reconciler, snapshot)
         self._prober = Prober(egress_of(settings), self._found, settings.probe_seconds)
         self._applier = Applier(api, feed, publisher, census, self._prober, snapshot, settings.pod, permit)
@@ -66,7 +66,7 @@ class Term:
     async def run(self) -> None:
         """First read the store, then begin to change things; until cancelled."""
         await self._observer.look()
-        self._reconciler.concern([*self._snapshot.everything(), *self._snapshot.published])
+        self._reconciler.recheck([*self._snapshot.everything(), *self._snapshot.published])
         async with running(*self._loops()):
             await asyncio.Event().wait()
 

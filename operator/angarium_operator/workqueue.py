@@ -18,6 +18,7 @@ class WorkQueue(Generic[K]):
 
     def __init__(self) -> None:
         self._ready: dict[K, None] = {}  # in order of arrival
+        self._rechecks: dict[K, None] = {}  # likewise; after all those
         self._working: set[K] = set()
         self._again: set[K] = set()
         self._due: dict[K, float] = {}  # loop time
@@ -28,12 +29,12 @@ class WorkQueue(Generic[K]):
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
-        return len(self._ready) + len(self._again)
+        return len(self._ready) + len(self._rechecks) + len(self._again)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is being worked on or waits for its turn; what is due later doesn't count."""
-        return not self._ready and not self._working and not self._again
+        return not self._ready and not self._rechecks and not self._working and not self._again
 
     def add(self, key: K, delay: float = 0.0) -> None:
         """Ask for work on a key, at once or in so many seconds; the earlier of two such wishes counts."""
@@ -45,7 +46,16 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         else:
             self._due.pop(key, None)
+            self._rechecks.pop(key, None)
             self._ready[key] = None
+            self._wake.set()
+
+    def recheck(self, key: K) -> None:
+        """Ask for work on a key of which nothing new is known, once there is nothing else to do."""
+        if key in self._working or key in self._held:
+            self.add(key)
+        elif key not in self._ready:
+            self._rechecks[key] = None
             self._wake.set()
 
     def retry(self, key: K, least: float = 0.0) -> float:
@@ -66,9 +76,9 @@ class WorkQueue(Generic[K]):
         """The next key; nobody else gets it until it is done."""
         while True:
             self._promote()
-            if self._ready:
-                key = next(iter(self._ready))
-                del self._ready[key]
+            if waiting := self._ready or self._rechecks:
+                key = next(iter(waiting))
+                del waiting[key]
                 self._working.add(key)
                 return key
             self._wake.clear()

@@ -7,7 +7,7 @@ from typing import Any
 from tests.operator.worlds import World
 
 from angarium_operator.feed import Feed
-from angarium_operator.kinds import CALLBACK, NAMESPACE, PRODUCT, SECRET
+from angarium_operator.kinds import CALLBACK, NAMESPACE, PRODUCT, SECRET, Kind
 from angarium_operator.planning import Key, Snapshot
 from angarium_operator.planning.snapshot import SecretName
 
@@ -24,6 +24,14 @@ class Told:
 
     def _concern(self, keys: Iterable[Key]) -> None:
         self.concerned += keys
+
+    def listed(self, kind: Kind, namespace: str, items: list[dict[str, Any]], version: int) -> None:
+        """A whole list, an object a page."""
+        comparison = self.feed.comparison(kind, namespace)
+        for item in items:
+            comparison.page([item], version)
+        comparison.page([], version)
+        comparison.end()
 
     @property
     def names(self) -> dict[str, str | None]:
@@ -62,7 +70,7 @@ def test_what_was_deleted_does_not_come_back_by_a_list_begun_before() -> None:
     told = Told()
     told.feed.seen(PRODUCT, "ADDED", product(5))
     told.feed.seen(PRODUCT, "DELETED", product(9))
-    told.feed.listed(PRODUCT, "", [product(5)], 6)
+    told.listed(PRODUCT, "", [product(5)], 6)
     assert told.names == {}
 
 
@@ -77,7 +85,7 @@ def test_what_a_list_does_not_hold_is_gone_unless_it_is_younger() -> None:
     told = Told()
     told.feed.seen(PRODUCT, "ADDED", product(5, name="old", uid="u1"))
     told.feed.seen(PRODUCT, "ADDED", product(12, name="young", uid="u2"))
-    told.feed.listed(PRODUCT, "", [product(6, name="listed", uid="u3")], 10)
+    told.listed(PRODUCT, "", [product(6, name="listed", uid="u3")], 10)
     assert set(told.names) == {"young", "listed"}
     assert Key("product", "shop", "old") in told.concerned
 
@@ -85,7 +93,7 @@ def test_what_a_list_does_not_hold_is_gone_unless_it_is_younger() -> None:
 def test_the_list_of_one_namespace_says_nothing_of_another() -> None:
     told = Told()
     told.feed.seen(PRODUCT, "ADDED", product(5))
-    told.feed.listed(PRODUCT, "other", [], 10)
+    told.listed(PRODUCT, "other", [], 10)
     assert set(told.names) == {"shop"}
 
 
@@ -101,7 +109,7 @@ def test_a_secret_that_lost_its_label_is_still_there_when_it_is_read() -> None:
 def test_a_secret_that_a_list_of_labels_does_not_hold_is_there_when_it_is_read() -> None:
     told = Told()
     told.feed.seen(SECRET, "ADDED", secret(5))
-    told.feed.listed(SECRET, "", [], 20)
+    told.listed(SECRET, "", [], 20)
     assert not told.snapshot.secrets
     told.feed.found(SECRET, secret(8))
     assert told.snapshot.secrets

@@ -27,6 +27,22 @@ async def test_a_key_that_changes_while_it_is_worked_on_comes_again_and_not_befo
     assert queue.idle
 
 
+async def test_what_is_new_goes_before_what_is_only_looked_at_again() -> None:
+    queue: WorkQueue[str] = WorkQueue()
+    for key in ("a", "b", "c"):
+        queue.recheck(key)
+    queue.add("c")
+    queue.recheck("c")
+    assert len(queue) == 3
+    assert [await queue.get(), await queue.get(), await queue.get()] == ["c", "a", "b"]
+    assert len(queue) == 0
+    queue.recheck("c")
+    for key in ("a", "b", "c"):
+        queue.done(key)
+    assert await queue.get() == "c"
+    assert not queue.idle
+
+
 async def test_the_earlier_of_two_wishes_counts() -> None:
     queue: WorkQueue[str] = WorkQueue()
     queue.add("a", 3600)

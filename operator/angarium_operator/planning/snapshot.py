@@ -6,17 +6,19 @@ a new plan is due.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
+from angarium.identifiers import resource_id
 from angarium.queue.census import CallbackHealth
 from angarium.records import Record
-from angarium.resources import Callback, ObjectMeta, Organization, Product, Provider, Report, Resource, Topic
+from angarium.resources import Callback, Health, ObjectMeta, Organization, Product, Provider, Report, Resource, Topic
 from angarium.resources.topic import Integration
 from angarium.sealing import Sealer
 from angarium_operator.planning.dataplane import DataPlane
+from angarium_operator.planning.packed import Packed, pack, unpack
 from angarium_operator.planning.probes import Finding
 
 NAMESPACE_NAME = "kubernetes.io/metadata.name"  # a label that each namespace bears
@@ -90,14 +92,23 @@ class Published:
     """
 
     revision: int
-    record: Record
     since: int
+    packed: bytes = field(repr=False)
+
+    @property
+    def record(self) -> Record:
+        """It is opened for who looks at it."""
+        return unpack(self.packed)  # type: ignore[return-value]  # `of` packs nothing else
 
     @classmethod
     def of(cls, revision: int, record: Record, before: "Published | None" = None) -> "Published":
         """As it stands after a publication, and before it."""
         same = before is not None and spec_of(before.record) == spec_of(record)
-        return cls(revision, record, before.since if before is not None and same else revision)
+        return cls(revision, before.since if before is not None and same else revision, pack(record))
+
+    def at(self, revision: int) -> "Published":
+        """The same, published anew in a store that knew nothing of it."""
+        return replace(self, revision=revision, since=revision)
 
 
 def spec_of(record: Record) -> Record:
@@ -107,6 +118,13 @@ def spec_of(record: Record) -> Record:
         "disabled": "",
     }  # fmt: skip
     return record.model_copy(update={name: value for name, value in ours.items() if name in type(record).model_fields})
+
+
+class Endpoint(NamedTuple):
+    """A callback as the queue knows it, and what its status says of it."""
+
+    id: str
+    health: Health
 
 
 @dataclass(frozen=True)
@@ -128,7 +146,8 @@ class Snapshot:
     """What a plan looks at. `stored` is False while the store can't be used: nothing is published, no key is made."""
 
     policy: Policy
-    objects: dict[Key, Resource] = field(default_factory=dict)
+    objects: Packed[Key, Resource] = field(default_factory=Packed)
+    endpoints: dict[Key, Endpoint] = field(default_factory=dict)  # of the callbacks among them, to be looked through
     broken: dict[Key, Broken] = field(default_factory=dict)
     secrets: dict[SecretName, ManagedSecret] = field(default_factory=dict)
     foreign: set[SecretName] = field(default_factory=set)  # found where ours should be, and not ours
@@ -156,6 +175,9 @@ class Snapshot:
             self._unlink(key, before)
         self.broken.pop(key, None)
         self.objects[key] = resource
+        if isinstance(resource, Callback):
+            id_ = resource_id("cbk", resource.metadata.uid)
+            self.endpoints[key] = Endpoint(id_, resource.status.health or "Unknown")
         self._link(key, resource)
         return {key} | (self._around(key) | rivals if _matters(before, resource) else set())
 
@@ -171,6 +193,7 @@ class Snapshot:
         self.counted.pop(key, None)
         self.pending.pop(key, None)
         self.findings.pop(key, None)
+        self.endpoints.pop(key, None)
         if (before := self.objects.pop(key, None)) is not None:
             self._unlink(key, before)
         return {key} | around
@@ -216,7 +239,8 @@ class Snapshot:
         if self.namespaces.get(name) == labels:
             return set()
         self.namespaces[name] = labels
-        return {key for key in self.objects if key.namespace == name and self._refers_elsewhere(key)}
+        away = (users for target, users in self._dependants.items() if target.namespace != name)
+        return {key for users in away for key in users if key.namespace == name}
 
     def labels_of(self, namespace: str) -> Mapping[str, str]:
         """The labels of a namespace; where they can't be read, the one that each bears."""
@@ -252,9 +276,6 @@ class Snapshot:
         """Who depends on an object, directly or through an organization."""
         direct = set(self._dependants.get(key, ()))
         return direct.union(*(self._dependants.get(k, ()) for k in direct if k.kind == "organization"))
-
-    def _refers_elsewhere(self, key: Key) -> bool:
-        return any(target.namespace != key.namespace for target in references(key, self.objects[key]))
 
     def _link(self, key: Key, resource: Resource) -> None:
         for target in references(key, resource):
