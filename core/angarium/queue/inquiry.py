@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from angarium.identifiers import parse_delivery_id
 from angarium.keys import GROUP
 from angarium.link import Argument
-from angarium.notifications import Notification
-from angarium.queue.codec import Standing, read_standing
+from angarium.notifications import Delivery, Notification
+from angarium.queue.codec import Standing, read_delivery, read_standing
 from angarium.queue.queue import Queue, script
 
 INQUIRE = script("inquire")
@@ -66,16 +67,23 @@ class Inquiry:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    async def ask(self, notification: Notification, indices: Iterable[int]) -> tuple[int, list[Whereabouts]]:
-        """Redis's time (ms), and where these deliveries of a notification are."""
-        wanted = list(indices)
+    async def ask(
+        self, notification: Notification, deliveries: Iterable[Delivery]
+    ) -> tuple[int, list[tuple[Delivery, Whereabouts]]]:
+        """Redis's time (ms), and these deliveries of a notification as they stand at that moment, each with where."""
+        known = list(deliveries)
+        wanted = [parse_delivery_id(each.id).index for each in known]
         key = self._queue.keys_of(notification.id).notification(notification.id)
         depth = max(LEAST_DEPTH, LOOKED_AT // max(1, len(wanted)))
         arguments: list[Argument] = [GROUP, notification.id, notification.tenant, notification.lane, depth]
         for index in wanted:
             arguments += [index, notification.targets[index].id]
         now, *rows = await INQUIRE.run(self._queue.link, [key], arguments)
-        return int(now), [_whereabouts(*row) for row in rows]
+        now_stand = [
+            read_delivery(notification, index, row[9], each.recipients) if row[9] else each
+            for index, each, row in zip(wanted, known, rows, strict=True)
+        ]
+        return int(now), [(each, _whereabouts(*row[:9])) for each, row in zip(now_stand, rows, strict=True)]
 
 
 def _whereabouts(

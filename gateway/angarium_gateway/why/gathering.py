@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from aiohttp import web
 
 from angarium.config import Pod, read_live
-from angarium.identifiers import parse_delivery_id
 from angarium.notifications import GROUP, NOBODY, Delivery, DeliveryState, Notification, Status, Stored, Target
 from angarium.queue import Inquiry, Pacing, pace
 from angarium.records import CallbackRecord, ProviderRecord
@@ -51,16 +50,15 @@ class Gathering:
         """Of up to MOST deliveries, those that are in trouble first."""
         notification = stored.notification
         chosen = sorted(stored.deliveries, key=lambda each: TROUBLED.index(each.state))[:MOST]
-        indices = [parse_delivery_id(each.id).index for each in chosen]
-        (now, places), entries = await asyncio.gather(
-            Inquiry(self._app[QUEUE]).ask(notification, indices),
+        (now, found), entries = await asyncio.gather(
+            Inquiry(self._app[QUEUE]).ask(notification, chosen),
             self._app[LEDGER].timeline(notification.id, latest=LATEST),
         )
         last = {entry["delivery"]: _last(entry) for entry in entries if entry.get("delivery")}
         outlets = await self._outlets(chosen)
         return [
             Facts(notification, each, outlets[each.target.id], place, replace(around, now_ms=now), last.get(each.id))
-            for each, place in zip(chosen, places, strict=True)
+            for each, place in found
         ]
 
     async def recipients(self, notification: Notification, around: Around) -> Recipients:

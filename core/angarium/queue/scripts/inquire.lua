@@ -3,7 +3,8 @@
 --
 -- KEYS  1 notification
 -- ARGV  1 group  2 notification id  3 tenant  4 lane  5 how far into a line is looked  6.. pairs: delivery index, callback
--- result {now ms, for each delivery {place, lane, ms, ahead, in line, holder, ms that it has held it, standing, limits}}
+-- result {now ms, for each delivery {place, lane, ms, ahead, in line, holder, ms that it has held it, standing, limits,
+--        state as in the notification ('': it is no longer kept)}}
 --        place 'ended' | 'flying' (holder: the consumer) | 'scheduled' (ms: when it is due) | 'parked' (ms: when it is
 --        looked at again, -1: when one in flight has landed or limits change) | 'seated' | 'nowhere' (on its way)
 --        ahead: how many stand before it in its line, -1: more than was looked at; standing and limits as in keys.py
@@ -25,9 +26,8 @@ local function holder(stream, ticket, since) -- an entry's id tells when it was 
   return found, held[1][2], held[1][3]
 end
 
-local function where(index, callback)
-  local state, changed, started =
-    string.match(redis.call('HGET', KEYS[1], index) or '', '^(%S+) %d+ %d+ (%d+) %d+ %d+ (%d)')
+local function where(index, callback, found)
+  local state, changed, started = string.match(found, '^(%S+) %d+ %d+ (%d+) %d+ %d+ (%d)')
   if state ~= 'waiting' then return {'ended', first, 0, 0, 0, '', 0} end
   for _, lane in ipairs(lanes) do
     local ticket = table.concat({id, index, tenant, callback, lane}, ' ')
@@ -51,9 +51,11 @@ end
 
 local answer = {now}
 for i = 6, #ARGV, 2 do
-  local row = where(ARGV[i], ARGV[i + 1])
+  local found = redis.call('HGET', KEYS[1], ARGV[i]) or ''
+  local row = where(ARGV[i], ARGV[i + 1], found)
   row[8] = redis.call('HGET', STANDING, ARGV[i + 1]) or ''
   row[9] = redis.call('HGET', LIMITS, ARGV[i + 1]) or ''
+  row[10] = found
   answer[#answer + 1] = row
 end
 return answer
