@@ -147,14 +147,13 @@ async def test_the_circuit_is_open(gateway: Gateway, redis_settings: RedisSettin
         moved = record.model_copy(update={"url": down.url})
         async with served(gateway, redis_settings, moved):
             for _ in range(4):
-                posted = await gateway.post()
+                await gateway.post()
             told = await until(gateway, await gateway.post(), "circuit_open")
             it = told["it"]
             assert "the circuit of warehouse is open since" in it["because"]
             assert "attempts failed, the last time as http_503" in it["because"]
             assert 0 < ms(it["next"]["at"]) - time.time() * 1000 <= 60_000
             assert "see whether it answers: `angarium callbacks test warehouse`" in it["do"]
-            assert posted.status == 202
 
 
 async def test_in_flight_and_as_many_as_may_be(gateway: Gateway, redis_settings: RedisSettings) -> None:
@@ -263,8 +262,8 @@ async def test_a_provider_s_rate_that_others_use_up(gateway: Gateway, redis_sett
 
 
 async def test_a_group_is_summarized(gateway: Gateway, redis_settings: RedisSettings) -> None:
-    users = [{"key": f"crm-{n}", "email": f"user-{n}@example.com"} for n in range(30)]
-    users += [{"key": f"crm-{n}", "phone": f"+4917012345{n}"} for n in range(30, 40)]
+    users = [{"key": f"crm-{n}", "email": f"user-{n}@example.com"} for n in range(6)]
+    users += [{"key": f"crm-{n}", "phone": f"+49170123456{n}"} for n in range(6, 9)]
     made = await gateway.ask("POST", "/v1/groups", json={"name": "night-shift", "users": users})
     assert made.status == 201, made.body
     async with served(gateway, redis_settings, mail()):
@@ -275,11 +274,11 @@ async def test_a_group_is_summarized(gateway: Gateway, redis_settings: RedisSett
             while True:
                 told = await until(gateway, posted, "recipients_pending")
                 waiting = told["recipients"].get("waiting", {})
-                if told["it"]["recipients"]["refused"] == 10 and waiting.get("state") == "retrying":
+                if told["it"]["recipients"]["refused"] == 3 and waiting.get("state") == "retrying":
                     break
-        assert told["it"]["because"] == "the group became 40 deliveries: 0 delivered, 10 refused, 30 wait"
+        assert told["it"]["because"] == "the group became 9 deliveries: 0 delivered, 3 refused, 6 wait"
         [refused] = told["recipients"]["refused"]
-        assert (refused["reason"], refused["count"], told["recipients"]["more"]) == ("no_address", 10, False)
+        assert (refused["reason"], refused["count"], told["recipients"]["more"]) == ("no_address", 3, False)
         assert waiting["notification"] != posted.json["id"]
         assert waiting["because"].startswith("attempt 1 of 10 failed: no connection could be made (")
         assert len(told["deliveries"]) == 1

@@ -36,7 +36,7 @@ def facts(**more: Any) -> Facts:
     """Of a delivery that is ready, unless said otherwise; `attempts`, `reason` and `state` are the delivery's."""
     own = {name: more.pop(name) for name in ("attempts", "reason", "state", "recipients") if name in more}
     note = {name: more.pop(name) for name in ("due_ms", "expires_ms") if name in more}
-    given_ = {"outlet": CALLBACK, "whereabouts": SEATED, "around": AROUND} | more
+    given_: dict[str, Any] = {"outlet": CALLBACK, "whereabouts": SEATED, "around": AROUND} | more
     return Facts(replace(NOTE, **note), replace(WAITING, **own), **given_)
 
 
