@@ -14,7 +14,7 @@ from angarium_gateway.why.reasons import advice, in_words
 
 LATE_MS = 5_000  # what is due for longer should have been moved
 NO_DELIVERER = (
-    "see why none runs: `kubectl get pods -l app.kubernetes.io/component=deliverer`, then their logs",
+    "see why none runs: `kubectl get pods -A -l app.kubernetes.io/component=deliverer`, then their logs",
     "`angarium-operator doctor` in an operator's pod looks at Redis, pods and config",
 )
 
