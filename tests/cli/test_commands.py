@@ -36,6 +36,13 @@ async def test_one_notification_seen_through_all_commands(folder: Path, port: in
         assert code == 1  # it was refused
         assert "503 Service Unavailable" in text
 
+        [why] = (await asked(folder, "why", name))["deliveries"]
+        assert (why["state"], why["attempts"]) == ("dead", 1)
+        code, text = await run(folder, "why", name)
+        assert code == 0
+        assert "  warehouse: dead\n    the receiver answered 503 Service Unavailable\n" in text
+        assert f"    do:   then try again: `angarium retry {name}`" in text
+
         refused = await asked(folder, "list", "--status", "refused", "--since", "2h")
         assert [each["id"] for each in refused["notifications"]] == [name]
         code, text = await run(folder, "list", "--status", "refused", "--since", "2h")
@@ -53,6 +60,9 @@ async def test_one_notification_seen_through_all_commands(folder: Path, port: in
         assert code == 0
         assert "200 OK" in text
         assert text.endswith("  delivered")
+        code, text = await run(folder, "why", name)
+        assert code == 0
+        assert "it was delivered at 20" in text
         types = [each["type"] for each in (await asked(folder, "timeline", name))["entries"]]
         assert types == ["accepted", "attempt", "redrive", "attempt"]
     assert b'"data":{"total": 19.90}' in receiver.ledger[-1][1].replace(b'"data": ', b'"data":')
@@ -67,6 +77,7 @@ async def test_refusals_are_words_and_exit_codes(folder: Path, port: int) -> Non
             (1, "since: ", ("list", "--since", "yesterday")),
             (1, "401 Missing or unknown credentials", ("me", "--key", "ang_x", "--url", f"http://127.0.0.1:{port}")),
             (1, "404 Not found", ("timeline", "not_00000000000000000000000000")),
+            (1, "404 Not found", ("why", "not_00000000000000000000000000")),
             (2, "data is not JSON", ("send", "order.paid", "{")),
             (2, "is no http or https URL", ("me", "--url", "127.0.0.1")),
             (3, "no answer from http://127.0.0.1:1", ("me", "--url", "http://127.0.0.1:1")),

@@ -72,7 +72,7 @@ async def _cluster(kubeconfig: str, namespace: str) -> ClusterFacts:
         async with Api(kubeconfig) as api:
             return await Looking(api, namespace, kubeconfig=kubeconfig).facts()
     except (ConfigException, OSError) as error:
-        return ClusterFacts(away=str(error).strip() or type(error).__name__)
+        return ClusterFacts(str(error).strip() or type(error).__name__, asked=bool(kubeconfig))
 
 
 async def _gateway(cluster: ClusterFacts) -> HostFacts | None:

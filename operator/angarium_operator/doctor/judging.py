@@ -16,7 +16,8 @@ def judge_cluster(facts: ClusterFacts) -> list[Item]:
     """All that was looked at."""
     if facts.away:
         do = f"see the kubeconfig (--kubeconfig), or run it in a pod: {INSIDE}"
-        return [unknown("kubernetes", f"its API does not answer: {facts.away}", do)]
+        judged = problem if facts.asked or facts.inside else unknown
+        return [judged("kubernetes", f"its API does not answer: {facts.away}", do)]
     return [*_crds(facts), *_rights(facts), *_workloads(facts), *_lease(facts)]
 
 

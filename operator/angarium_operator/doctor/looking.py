@@ -50,6 +50,7 @@ class ClusterFacts:
 
     away: str = ""
     inside: bool = False  # this runs in a pod of the cluster
+    asked: bool = False  # a kubeconfig was given
     served: frozenset[str] = frozenset()  # plurals of our group and version
     paths: frozenset[str] | None = None  # fields of the schemas served, as `Callback.spec.url`
     account: str = ""  # whose rights were asked after
@@ -66,6 +67,7 @@ class Looking:
 
     def __init__(self, api: Api, namespace: str = "", *, kubeconfig: str = "") -> None:
         self._api = api
+        self._asked = bool(kubeconfig)
         self._inside = not kubeconfig and "KUBERNETES_SERVICE_HOST" in os.environ
         if not namespace and self._inside and OWN_NAMESPACE.exists():
             namespace = OWN_NAMESPACE.read_text(encoding="utf-8").strip()
@@ -77,12 +79,12 @@ class Looking:
         try:
             await self._get("/version")
         except ApiRefused as refused:
-            return ClusterFacts(away=str(refused), inside=self._inside)
+            return ClusterFacts(str(refused), self._inside, self._asked)
         workloads = await self._seen("pods", self._workloads())
         operator = next((each for each in workloads or () if each.part == "operator"), None)
         account, denied = await self._rights(operator)
         return ClusterFacts(
-            "", self._inside,
+            "", self._inside, self._asked,
             await self._seen("crds", self._served()) or frozenset(),
             await self._seen("schemas", self._paths()),
             account, denied, workloads,
