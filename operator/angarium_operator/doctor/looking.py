@@ -17,6 +17,7 @@ T = TypeVar("T")
 OWN_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 PARTS = ("gateway", "deliverer", "operator")
 LABEL = "app.kubernetes.io/part-of=angarium"
+LEASE = "ANGARIUM_OPERATOR_LEASE"
 ALL = "system:authenticated", "system:serviceaccounts"
 
 
@@ -146,8 +147,7 @@ class Looking:
 
     async def _lease(self, operator: Workload | None) -> LeaseFacts | None:
         variables = operator.variables if operator else dict(os.environ)
-        name = variables.get("ANGARIUM_OPERATOR_LEASE") or variables.get("ANGARIUM_LEASE", "")
-        namespace = variables.get("ANGARIUM_OPERATOR_LEASE_NAMESPACE") or variables.get("ANGARIUM_LEASE_NAMESPACE", "")
+        name, namespace = variables.get(LEASE, ""), variables.get(f"{LEASE}_NAMESPACE", "")
         namespace = namespace or (operator.namespace if operator else self._namespace)
         if not name or not namespace:
             return None
