@@ -65,7 +65,7 @@ async def test_why_it_was_not_delivered(folder: Path, port: int, receiver: Recei
     async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
         await dev.ready()
         name = (await asked(folder, "send", "order.paid"))["id"]
-        await dev.says("503 Service Unavailable")
+        assert (await run(folder, "timeline", name, "--follow"))[0] == 1  # it was refused
         [why] = (await asked(folder, "why", name))["deliveries"]
         assert (why["state"], why["attempts"]) == ("dead", 1)
         code, text = await run(folder, "why", name)

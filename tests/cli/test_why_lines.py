@@ -49,8 +49,8 @@ def test_what_is_alike_is_told_once() -> None:
 
 
 def test_a_group_and_a_note() -> None:
-    waiting: dict[str, Any] = {"channel": "email", "to": "ann@example.com", "state": "ready", "because": "soon", "do": []}
-    waiting |= {"next": {"what": "it goes", "at": "2026-11-21T08:00:09.000Z"}}
+    waiting: dict[str, Any] = {"channel": "email", "to": "ann@example.com", "state": "ready"}
+    waiting |= {"because": "soon", "do": [], "next": {"what": "it goes", "at": "2026-11-21T08:00:09.000Z"}}
     refused: dict[str, Any] = {"reason": "no_address", "count": 3, "because": "no address"}
     group = delivery("recipients_pending", "") | {"group": "night-shift"}
     lines = told(group, notes=["full"], recipients={"refused": [refused], "more": True, "waiting": waiting})
