@@ -7,6 +7,7 @@ import typer
 from angarium import __version__
 from angarium_cli import commands
 from angarium_cli.dev.command import dev
+from angarium_cli.doctor import doctor
 from angarium_cli.quickstart.command import quickstart
 from angarium_cli.token.command import token
 
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("dev")(dev)
 app.command("quickstart")(quickstart)
+app.command("doctor")(doctor)
 commands.install(app)
 app.add_typer(token, name="token")
 

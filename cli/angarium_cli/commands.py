@@ -1,4 +1,4 @@
-"""The commands that speak to a gateway: send, list, timeline, retry, me."""
+"""The commands that speak to a gateway: send, list, timeline, why, retry, me."""
 
 import json
 import sys
@@ -15,6 +15,7 @@ from angarium_cli.client import Gateway, credentials
 from angarium_cli.errors import Exit, Failure
 from angarium_cli.options import Key, Output, Url
 from angarium_cli.output import Format, show
+from angarium_cli.why import explanation
 
 FOLLOW_EVERY = 0.1  # s
 
@@ -23,8 +24,9 @@ Notification = Annotated[str, typer.Argument(metavar="ID", help="Like not_01K…
 
 def install(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for name, command in (("send", send), ("list", list_), ("timeline", timeline), ("retry", retry), ("me", me)):
-        app.command(name)(command)
+    for command in (send, timeline, why, retry, me):
+        app.command(command.__name__)(command)
+    app.command("list")(list_)
     app.add_typer(callbacks, name="callbacks")
 
 
@@ -125,6 +127,12 @@ def _time(text: str | None) -> str | None:
         return (datetime.now(UTC) - parse_duration(text)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except InvalidDuration:
         return text  # a time, or a mistake: the gateway says
+
+
+def why(notification: Notification, *, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:
+    """Tell why a notification was not delivered, what happens next and what can be done."""
+    with _gateway(url, key) as gateway:
+        show(gateway.get(f"/v1/notifications/{quote(notification, safe='')}/why"), form, explanation)
 
 
 def retry(notification: Notification, *, url: Url = None, key: Key = None, form: Output = Format.TABLE) -> None:

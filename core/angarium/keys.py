@@ -191,7 +191,8 @@ class ConfigKeys:
 
     @cached_property
     def applied(self) -> str:
-        """HASH `<role> <pod>` → JSON {e: epoch, r: revision that it has applied, x: keys of records it rejected}."""
+        """HASH `<role> <pod>` → JSON {e: epoch, r: revision that it has applied, x: keys of records it rejected,
+        v: its version}."""
         return f"{self._base}applied"
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from angarium.identifiers import route_id
 from angarium.notifications import Target
 from angarium.patterns import PatternIndex
 from angarium.records import (
@@ -158,6 +159,17 @@ class Directory:
         return {
             channel for record in self._providers.get(tenant.product_id, {}).values() for channel in record.channels
         }
+
+    def carriers(self, tenant: Tenant, target: Target) -> list[ProviderRecord]:
+        """Who carries a recipient's channel, as deliverers try them: the first first; of a topic's the one it names."""
+        own = [
+            record for record in self._providers.get(tenant.product_id, {}).values() if target.name in record.channels
+        ]
+        if target.id != route_id(tenant.id, target.name):
+            own = [
+                each for each in own if route_id(tenant.id, target.name, f"{each.namespace}/{each.name}") == target.id
+            ]
+        return sorted(own, key=lambda record: (record.suspended, -record.priority, record.key))
 
     def provider(self, id_: str) -> ProviderRecord | None:
         """By its id."""

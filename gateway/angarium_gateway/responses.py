@@ -187,6 +187,79 @@ class Timeline(Response):
     entries: list[TimelineEntry]
 
 
+class Next(Response):
+    """What happens by itself."""
+
+    what: str
+    at: AwareDatetime | None = Field(default=None, description="When, where that can be told.")
+
+
+class WhyDelivery(Response):
+    """Why a delivery is as it is."""
+
+    id: str
+    callback: str | None = None
+    channel: str | None = None
+    to: str | None = None
+    group: str | None = None
+    user: str | None = None
+    status: Status
+    attempts: int = Field(description="How many were begun.")
+    state: str = Field(
+        description="The cause as a stable word: `delivered`, `refused`, `dead`; `scheduled`, `retrying`, `ready`,"
+        " `in_flight`, `sent`, `expanding`; `suspended`, `circuit_open`, `max_in_flight`, `rate_limited`,"
+        " `provider_limited`, `no_provider`, `no_deliverer`, `deliverer_lost`, `callback_disabled`,"
+        " `callback_deleted`, `config_pending`, `config_rejected`, `put_off`, `late`, `moving`; of groups"
+        " `recipients_pending`, `recipients_refused`; and others to come."
+    )
+    because: str = Field(description="The cause in words.")
+    reason: str | None = Field(default=None, description="Why the last attempt failed, as a stable word.")
+    next: Next | None = Field(default=None, description="What happens by itself; left out where nothing does.")
+    do: list[str] = Field(description="What a person can do.")
+    deliverer: str | None = Field(default=None, description="The pod that is making an attempt.")
+    recipients: RecipientCounts | None = Field(default=None, description="Of a group.")
+
+
+class WhyRecipient(WhyDelivery):
+    """One of a group's recipients."""
+
+    notification: str = Field(description="The part of the notification that it is in.")
+
+
+class WhyRefused(Response):
+    """A reason that recipients of groups were refused for."""
+
+    reason: str
+    count: int
+    because: str
+
+
+class WhyRecipients(Response):
+    """Of groups: not each recipient, but what stands for many."""
+
+    refused: list[WhyRefused] = Field(description="Why the first hundred that were refused were.")
+    more: bool = Field(description="Whether others were refused, too.")
+    waiting: WhyRecipient | None = Field(default=None, description="The first that waits.")
+
+
+class Why(Response):
+    """Why a notification is as it is."""
+
+    id: str
+    event: str
+    status: Status
+    created_at: AwareDatetime
+    because: str = Field(
+        description="The cause in words; where there are several deliveries, how many are in which state."
+    )
+    next: Next | None = Field(default=None, description="The next thing that happens by itself.")
+    do: list[str] = Field(description="What a person can do.")
+    notes: list[str] | None = Field(default=None, description="What holds for all of it.")
+    deliveries: list[WhyDelivery] = Field(description="A hundred at most, those that wait or were refused first.")
+    more: int = Field(description="How many deliveries there are beyond.")
+    recipients: WhyRecipients | None = Field(default=None, description="Where it is for groups.")
+
+
 class RetriedDelivery(Response):
     """What became of the wish to try a delivery again."""
 

@@ -22,6 +22,7 @@ from angarium_gateway.handlers import (
     testing,
     topics,
     users,
+    why,
 )
 from angarium_gateway.problems import Kind
 
@@ -148,6 +149,16 @@ ENDPOINTS = (
         reading.timeline,
         "Read all that happened to a notification",
         responses.Timeline,
+        "Notifications",
+        path_parameter="Id of the notification.",
+        refusals=(problems.NOT_FOUND,),
+    ),
+    Endpoint(
+        "GET",
+        "/v1/notifications/{id}/why",
+        why.why,
+        "Ask why a notification was not delivered, what happens next and what can be done",
+        responses.Why,
         "Notifications",
         path_parameter="Id of the notification.",
         refusals=(problems.NOT_FOUND,),

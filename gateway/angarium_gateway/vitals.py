@@ -43,8 +43,13 @@ class Vitals:
 
     def require_room(self) -> None:
         """Raise a Problem where Redis has no room for something new."""
-        if self.memory_ratio >= self._memory_limit:
+        if self.full:
             raise full()
+
+    @property
+    def full(self) -> bool:
+        """Whether Redis has no room for something new."""
+        return self.memory_ratio >= self._memory_limit
 
     async def step(self) -> float:
         """One round of `forever`."""

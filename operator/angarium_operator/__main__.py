@@ -1,7 +1,8 @@
-"""`angarium-operator`: the process."""
+"""`angarium-operator`: the process, and `angarium-operator doctor`."""
 
 import asyncio
 import logging
+import sys
 from functools import partial
 
 from angarium.process import until_signalled
@@ -12,7 +13,11 @@ from angarium_operator.settings import OperatorSettings
 
 
 def main() -> None:
-    """Read settings, reconcile until SIGTERM or SIGINT."""
+    """Read settings, reconcile until SIGTERM or SIGINT; or look at what the installation stands on."""
+    if sys.argv[1:2] == ["doctor"]:
+        from angarium_operator.doctor.command import main as doctor  # the operator itself needs none of it
+
+        raise SystemExit(doctor(sys.argv[2:]))
     settings = load(OperatorSettings)
     logs.configure(settings.log_level)
     logging.getLogger("kopf").setLevel(logging.ERROR)  # it warns of signals, which are ours to handle

@@ -58,6 +58,22 @@ async def test_one_notification_seen_through_all_commands(folder: Path, port: in
     assert b'"data":{"total": 19.90}' in receiver.ledger[-1][1].replace(b'"data": ', b'"data":')
 
 
+async def test_why_it_was_not_delivered(folder: Path, port: int, receiver: Receiver) -> None:
+    once = callback("warehouse", receiver.url, delivery="{retry: {schedule: []}}")
+    (folder / "yaml/shop.yaml").write_text(product() + once)
+    receiver.failures_left = 1
+    async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
+        await dev.ready()
+        name = (await asked(folder, "send", "order.paid"))["id"]
+        assert (await run(folder, "timeline", name, "--follow"))[0] == 1  # it was refused
+        [why] = (await asked(folder, "why", name))["deliveries"]
+        assert (why["state"], why["attempts"]) == ("dead", 1)
+        code, text = await run(folder, "why", name)
+        assert code == 0
+        assert "  warehouse: dead\n    the receiver answered 503 Service Unavailable\n" in text
+        assert f"    do:   then try again: `angarium retry {name}`" in text
+
+
 async def test_refusals_are_words_and_exit_codes(folder: Path, port: int) -> None:
     (folder / "yaml/shop.yaml").write_text(product())
     async with angarium(folder, "dev", "yaml", "--port", str(port)) as dev:
@@ -67,6 +83,7 @@ async def test_refusals_are_words_and_exit_codes(folder: Path, port: int) -> Non
             (1, "since: ", ("list", "--since", "yesterday")),
             (1, "401 Missing or unknown credentials", ("me", "--key", "ang_x", "--url", f"http://127.0.0.1:{port}")),
             (1, "404 Not found", ("timeline", "not_00000000000000000000000000")),
+            (1, "404 Not found", ("why", "not_00000000000000000000000000")),
             (2, "data is not JSON", ("send", "order.paid", "{")),
             (2, "is no http or https URL", ("me", "--url", "127.0.0.1")),
             (3, "no answer from http://127.0.0.1:1", ("me", "--url", "http://127.0.0.1:1")),

@@ -33,7 +33,7 @@ async def test_others_notifications_look_like_none(shared: Gateway, courier: Cou
     await courier.settle(Move.DEAD, "http_503")
     at = posted.headers["Location"]
     absent = await shared.ask("GET", "/v1/notifications/not_" + "0" * 26, key=shared.other_key)
-    for method, path in (("GET", at), ("GET", at + "/timeline"), ("POST", at + "/retry")):
+    for method, path in (("GET", at), ("GET", at + "/timeline"), ("GET", at + "/why"), ("POST", at + "/retry")):
         answer = await shared.ask(method, path, key=shared.other_key)
         assert answer.status == 404
         assert answer.json | {"requestId": ""} == absent.json | {"requestId": ""}

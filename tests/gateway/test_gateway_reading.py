@@ -140,7 +140,7 @@ async def test_queries_that_are_not_valid(gateway: Gateway, query: dict[str, str
 
 
 @pytest.mark.parametrize("id_", ["not_01K", "x", "not_" + "0" * 26, "dlv_" + "0" * 26 + "_0", "not_" + "u" * 26, "%00"])
-@pytest.mark.parametrize("what", ["", "/timeline"])
+@pytest.mark.parametrize("what", ["", "/timeline", "/why"])
 async def test_ids_of_nothing(gateway: Gateway, id_: str, what: str) -> None:
     assert (await gateway.ask("GET", f"/v1/notifications/{id_}{what}")).status == 404
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from angarium import __version__
 from angarium.errors import StorageFull, StorageRefused, StorageUnavailable
 from angarium.keys import ConfigKeys
 from angarium.link import Link
@@ -36,7 +37,7 @@ class Applied:
 
     def json(self) -> bytes:
         """As it is stored."""
-        return orjson.dumps({"e": self.epoch, "r": self.revision, "x": self.rejected})
+        return orjson.dumps({"e": self.epoch, "r": self.revision, "x": self.rejected, "v": __version__})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Starte
 from angarium.queue.duplicates import Duplicates
 from angarium.queue.endings import Ending, Endings
 from angarium.queue.expander import Expander, Progress
+from angarium.queue.inquiry import Inquiry, Limits, Place, Whereabouts
 from angarium.queue.intake import Accepted, BacklogFull, Idempotency, IdempotencyConflict, Intake
 from angarium.queue.layout import Layout
 from angarium.queue.ledger import Filters, Ledger, Page
@@ -40,13 +41,16 @@ __all__ = [
     "Heard",
     "Idempotency",
     "IdempotencyConflict",
+    "Inquiry",
     "Intake",
     "InvalidCursor",
     "Layout",
     "Ledger",
     "Limit",
+    "Limits",
     "Pacing",
     "Page",
+    "Place",
     "Progress",
     "Promotion",
     "Queue",
@@ -61,5 +65,6 @@ __all__ = [
     "Taken",
     "Told",
     "Upkeep",
+    "Whereabouts",
     "pace",
 ]

@@ -88,11 +88,14 @@ class Ledger:
         keys = self._queue.keys_of(notification)
         return int(await self._queue.link.call("HGET", keys.notification(notification), "open") or 0) > 0
 
-    async def timeline(self, notification: str) -> list[dict[str, Any]]:
-        """Its entries, oldest first: what the deliverer wrote, with `at_ms`, and `next_ms` (0: none)."""
+    async def timeline(self, notification: str, latest: int = 0) -> list[dict[str, Any]]:
+        """Its entries, oldest first: what the deliverer wrote, with `at_ms`, and `next_ms` (0: none).
+
+        `latest`: so many of the newest alone; 0: all.
+        """
         keys = self._queue.keys_of(notification)
         entries = []
-        for raw in await self._queue.link.call("LRANGE", keys.timeline(notification), 0, -1):
+        for raw in await self._queue.link.call("LRANGE", keys.timeline(notification), -latest, -1):
             at, due, text = raw.split(b" ", 2)
             entries.append(orjson.loads(text) | {"at_ms": int(at), "next_ms": int(due)})
         return entries

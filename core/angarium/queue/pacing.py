@@ -4,6 +4,7 @@ The latter is for several tenants whose messages go out by one account.
 """
 
 import math
+import time
 
 from angarium.keys import pace_key
 from angarium.queue.queue import Queue, script
@@ -21,6 +22,11 @@ class Pacing:
         """Seconds until one more may go; 0: it may now, and counts. `interval` in µs. Raises StorageUnavailable."""
         key = pace_key(name, self._queue.prefix)
         return int(await PACE.run(self._queue.link, [key], [interval, burst])) / 1e6
+
+    async def look(self, name: str, interval: int, burst: int) -> float:
+        """The same without taking a turn; by our clock."""
+        due = await self._queue.link.call("GET", pace_key(name, self._queue.prefix))
+        return max(0.0, (int(due) - interval * (burst - 1)) / 1e6 - time.time()) if due else 0.0
 
 
 def pace(requests: int | None, period: float, spread: int) -> tuple[int, int]:

@@ -27,10 +27,11 @@ async def own_notification(request: web.Request, caller: Caller) -> Stored:
         stored = await request.app[LEDGER].get(request.match_info["id"])
     except InvalidIdentifier:
         stored = None
-    return _own(stored, caller)
+    return own(stored, caller)
 
 
-def _own(stored: Stored | None, caller: Caller) -> Stored:
+def own(stored: Stored | None, caller: Caller) -> Stored:
+    """It, if it is the caller's; raises a Problem, the same whether it is another's or there is none."""
     if stored is None or stored.notification.tenant != caller.tenant.id:
         raise Problem(NOT_FOUND, "there is no such notification, or it is no longer kept")
     return stored
@@ -54,7 +55,7 @@ async def one(request: web.Request, caller: Caller) -> Answer:
         waiting, tenant = request.app[WAITING], caller.tenant.id
         with one_more(waiting, "", MOST_IN_ALL, "requests"), one_more(waiting, tenant, MOST_WAITING, "requests"):
             changed = await awaited(request.app, stored.notification.id, query.wait, enough, lambda: _hung_up(request))
-        stored = _own(changed, caller)
+        stored = own(changed, caller)
     return told(stored)
 
 
