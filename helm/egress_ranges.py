@@ -1,7 +1,8 @@
 """What the NetworkPolicies must know of the egress guard: its closed ranges, from the guard itself.
 
-Templates of Helm can't reckon with addresses. So each network goes with its bits as text: `4:00001010` is 10.0.0.0/8, and
-a network lies within another if its text begins with the other's. IPv4 in NAT64's prefix is the one text behind the other.
+Templates of Helm can't reckon with addresses. So each network goes with its bits as text: `4:00001010` is 10.0.0.0/8,
+and a network lies within another if its text begins with the other's. IPv4 in NAT64's prefix is the one text behind the
+other.
 """
 
 from collections.abc import Iterable, Iterator

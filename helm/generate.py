@@ -1,5 +1,6 @@
-"""Writes what the chart holds of others' knowledge, and tells whether it is fresh: the table of values in its README, from
-values.yaml; and the closed networks of the egress guard, for the NetworkPolicies.
+"""Writes what the chart holds of others' knowledge, and tells whether it is fresh.
+
+That is the table of values in its README, from values.yaml; and for the NetworkPolicies what the egress guard closes.
 
 python -m helm.generate --write    python -m helm.generate --check
 """
