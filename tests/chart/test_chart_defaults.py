@@ -81,6 +81,7 @@ def test_every_object_says_whose_it_is(defaults: Objects) -> None:
         labels = found["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "angarium", found["metadata"]
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "version")} <= set(labels)
         assert found["metadata"].get("namespace") in ("system", None)
 
 

@@ -90,7 +90,7 @@ def policies(chart: Any) -> Policies:
     return rendered
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate])  # to shrink takes minutes
+@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])  # to shrink takes minutes
 @given(allowed=SOME, denied=SOME, more=st.lists(ANY, max_size=50))
 @example(allowed=[], denied=[], more=[])
 @example(allowed=["0.0.0.0/0", "::/0"], denied=[], more=[])

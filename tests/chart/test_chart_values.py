@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.chart.leaves import at, leaves
-from tests.chart.objects import CHART, Render, container, environment, of_kind, one, pods
-
 from helm.generate import main
 from helm.values_table import rows
+from tests.chart.leaves import at, leaves
+from tests.chart.objects import CHART, Render, container, environment, of_kind, one, pods
 
 Refused = Callable[[dict[str, Any]], str]
 
@@ -31,6 +30,22 @@ Refused = Callable[[dict[str, Any]], str]
         ({"watchNamespaces": ["Shop"]}, "/watchNamespaces/0"),
         ({"deliverer": {"drainSeconds": 60}}, "terminationGracePeriodSeconds must be more than deliverer.drainSeconds"),
         ({"valkey": {"enabled": False}}, "Angarium needs Redis or Valkey: set redis.url"),
+        ({"redis": {"url": "redis://a", "tls": {"caSecret": {"name": "b"}}}}, "redis.url must begin with rediss"),
+        ({"redis": {"tls": {"caSecret": {"name": "b"}}}}, "redis.url must begin with rediss"),
+        ({"gateway": {"tls": {"caSecret": {"name": "b"}}}}, "set gateway.tls.secretName, or gateway.url"),
+        ({"gateway": {"drainDelaySeconds": 40}}, "more than gateway.drainDelaySeconds and gateway.shutdownSeconds"),
+        ({"gateway": {"httpRoute": {"enabled": True}}}, "gateway.httpRoute.parentRefs must name a Gateway"),
+        ({"gateway": {"rollout": {"maxSurge": 0}}}, "gateway.rollout.maxSurge and maxUnavailable can't both be 0"),
+        ({"operator": {"serviceAccount": {"create": False}}}, "operator.serviceAccount.name is needed"),
+        (
+            {"deliverer": {"autoscaling": {"enabled": True, "kind": "KEDA"}}},
+            "deliverer.autoscaling.keda.prometheusURL is needed",
+        ),
+        ({"deliverer": {"autoscaling": {"kind": "both"}}}, "/deliverer/autoscaling/kind"),
+        ({"gateway": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas is more than maxReplicas"),
+        ({"metrics": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "counts twice"),
+        ({"egress": {"deniedCIDRs": ["10.0.0.0/40"]}, "networkPolicy": {"enabled": True}}, "is no network"),
+        ({"tracing": {"sampleRatio": 2}}, "/tracing/sampleRatio"),
         ({"redis": {"url": "redis://a", "existingSecret": {"name": "b"}}}, "set one of redis.url and"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

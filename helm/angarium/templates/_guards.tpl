@@ -36,6 +36,14 @@
 {{- if and .Values.metrics.podMonitor.enabled .Values.metrics.serviceMonitor.enabled }}
 {{- fail "set one of metrics.podMonitor.enabled and metrics.serviceMonitor.enabled: with both, everything counts twice" }}
 {{- end }}
+{{- with .Values.redis }}
+{{- if and (or .tls.caSecret.name .tls.clientSecret.name) (not .existingSecret.name) (not (hasPrefix "rediss" .url)) }}
+{{- fail "redis.tls is for TLS: redis.url must begin with rediss" }}
+{{- end }}
+{{- end }}
+{{- if and .Values.gateway.tls.caSecret.name (not .Values.gateway.tls.secretName) (not .Values.gateway.url) }}
+{{- fail "gateway.tls.caSecret is for services that reach the gateway by HTTPS: set gateway.tls.secretName, or gateway.url" }}
+{{- end }}
 {{- if and .Values.redis.url .Values.redis.existingSecret.name }}
 {{- fail "set one of redis.url and redis.existingSecret.name" }}
 {{- end }}
