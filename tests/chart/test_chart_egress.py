@@ -28,7 +28,8 @@ def near(network: Network) -> Iterator[Network]:
     if network.prefixlen:
         yield network.supernet(prefixlen_diff=min(3, network.prefixlen))
     if network.prefixlen < network.max_prefixlen:
-        yield from list(network.subnets(new_prefix=min(network.prefixlen + 3, network.max_prefixlen)))[-2:]
+        within: list[Network] = list(network.subnets(new_prefix=min(network.prefixlen + 3, network.max_prefixlen)))
+        yield from within[-2:]
 
 
 def translated(address: Address) -> Address:

@@ -1,4 +1,4 @@
-"""`helm test`: sends one notification to the gateway with a Product's key, and receives it as a Callback's endpoint does.
+"""`helm test`: sends one notification to the gateway with a key of a Product, and receives it as an endpoint does.
 
 Runs in a pod of the gateway's image, so it takes nothing but the standard library. It waits for what a cluster brings
 about in its own time (the key in the gateways, the record in the deliverers), two minutes in all.
