@@ -82,9 +82,10 @@ _GLOBAL_UNICAST = IPv6Network("2000::/3")  # all that is given out so far; the r
 _NOBODYS = Range(IPv6Network("::/0"), "a reserved")
 
 # Addresses that carry an IPv4 address in their last 32 bits, which is where their packets end.
-_CARRIERS = tuple(IPv6Network(n) for n in ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "::/96"))
-_SIX_TO_FOUR = IPv6Network("2002::/16")
-_TEREDO = IPv6Network("2001::/32")
+TRANSLATED = IPv6Network("64:ff9b::/96")  # NAT64
+CARRIERS = (IPv6Network("::ffff:0:0/96"), IPv6Network("::ffff:0:0:0/96"), TRANSLATED, IPv6Network("::/96"))
+SIX_TO_FOUR = IPv6Network("2002::/16")
+TEREDO = IPv6Network("2001::/32")
 
 
 class EgressPolicy:
@@ -170,11 +171,11 @@ def carried_by(address: Address) -> tuple[IPv4Address, ...]:
     """
     if isinstance(address, IPv4Address) or int(address) <= 1:  # :: and ::1 only look like IPv4-compatible ones
         return ()
-    if address in _SIX_TO_FOUR:
+    if address in SIX_TO_FOUR:
         return (IPv4Address(int(address) >> 80 & 0xFFFFFFFF),)
-    if address in _TEREDO:  # its server, and its client with all bits flipped
+    if address in TEREDO:  # its server, and its client with all bits flipped
         return IPv4Address(int(address) >> 64 & 0xFFFFFFFF), IPv4Address(~int(address) & 0xFFFFFFFF)
-    if any(address in network for network in _CARRIERS):
+    if any(address in network for network in CARRIERS):
         return (IPv4Address(int(address) & 0xFFFFFFFF),)
     return ()
 

@@ -1,12 +1,14 @@
 """The chart as Helm itself renders it, in process, without a cluster."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 import yaml
 from tests.chart.objects import CHART, Objects, Render
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MISSING = "helm-python-sdk isn't installed (it has no wheel for macOS on Intel): the chart isn't tested"
 
 
@@ -26,13 +28,20 @@ def chart(helm: Any) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def render(chart: Any) -> Render:
     """`render({"gateway": {"replicas": 3}})` gives the objects that `helm install angarium -n system` would make."""
+    return partial(_rendered, chart, tests=False)
 
-    def rendered(values: dict[str, Any] | None = None) -> Objects:
-        texts = chart.render(values or {}, name="angarium", namespace="system")
-        documents = [yaml.safe_load_all(text) for name, text in texts.items() if not name.endswith("NOTES.txt")]
-        return [found for stream in documents for found in stream if found]
 
-    return rendered
+@pytest.fixture(scope="session")
+def render_tests(chart: Any) -> Render:
+    """Likewise those of `helm test`."""
+    return partial(_rendered, chart, tests=True)
+
+
+def _rendered(chart: Any, values: dict[str, Any] | None = None, *, tests: bool) -> Objects:
+    texts = chart.render(values or {}, name="angarium", namespace="system")
+    wanted = {name: text for name, text in texts.items() if ("/templates/tests/" in name) is tests}
+    documents = [yaml.load_all(text, LOADER) for name, text in wanted.items() if not name.endswith("NOTES.txt")]
+    return [found for stream in documents for found in stream if found]
 
 
 @pytest.fixture(scope="session")

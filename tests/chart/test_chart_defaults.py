@@ -12,6 +12,7 @@ import angarium
 from angarium.resources import KINDS
 
 ROOT = Path(__file__).parents[2]
+LEASE = ("ANGARIUM_OPERATOR_LEASE", "ANGARIUM_OPERATOR_LEASE_NAMESPACE")
 
 
 @pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["a"]}, {"metrics": {"podMonitor": {"enabled": True}}}])
@@ -30,12 +31,13 @@ def test_three_services_and_a_valkey_and_no_more(defaults: Objects) -> None:
     assert found == {
         *(("Deployment", f"angarium-{service}") for service in ("gateway", "deliverer", "operator")),
         *(("ServiceAccount", f"angarium-{service}") for service in ("gateway", "deliverer", "operator")),
-        *(("PodDisruptionBudget", f"angarium-{service}") for service in ("gateway", "deliverer")),
+        *(("PodDisruptionBudget", f"angarium-{service}") for service in ("gateway", "deliverer", "operator")),
         *((kind, "angarium-valkey") for kind in ("StatefulSet", "Service", "ConfigMap")),
         ("Service", "angarium-gateway"),
         *(("Secret", f"angarium-{name}") for name in ("redis", "seal-keys")),
         *(("ClusterRole", f"system-angarium-{name}") for name in ("operator", "view", "edit")),
         ("ClusterRoleBinding", "system-angarium-operator"),
+        *((kind, "angarium-operator-lease") for kind in ("Role", "RoleBinding")),
     }
 
 
@@ -79,6 +81,7 @@ def test_every_object_says_whose_it_is(defaults: Objects) -> None:
         labels = found["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "angarium", found["metadata"]
         assert labels["app.kubernetes.io/managed-by"] == "Helm"
+        assert {f"app.kubernetes.io/{name}" for name in ("name", "component", "part-of", "version")} <= set(labels)
         assert found["metadata"].get("namespace") in ("system", None)
 
 
@@ -94,7 +97,7 @@ def test_ports_probes_and_settings_agree_with_the_services(defaults: Objects) ->
         pod = pods(defaults)[service]
         ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
         assert ports["probes"] == model.model_fields["probe_port"].default
-        known = {f"ANGARIUM_{name.upper()}" for name in model.model_fields} | {"ANGARIUM_REDIS_URL"}
+        known = {f"ANGARIUM_{name.upper()}" for name in model.model_fields} | {"ANGARIUM_REDIS_URL", *LEASE}
         assert {name.removesuffix("_FILE") for name in environment(pod)} <= known
     api = {port["name"]: port["containerPort"] for port in container(pods(defaults)["gateway"])["ports"]}
     assert api["http"] == GatewaySettings.model_fields["gateway_port"].default
@@ -134,11 +137,14 @@ def test_a_pod_has_time_to_drain(defaults: Objects) -> None:
     found = pods(defaults)
     drain = float(environment(found["deliverer"])["ANGARIUM_DRAIN_SECONDS"])
     assert found["deliverer"]["spec"]["terminationGracePeriodSeconds"] >= drain + 15
-    delay = float(environment(found["gateway"])["ANGARIUM_GATEWAY_DRAIN_DELAY"])
-    assert found["gateway"]["spec"]["terminationGracePeriodSeconds"] >= delay + 20 + 15
+    told = environment(found["gateway"])
+    wait = float(told["ANGARIUM_GATEWAY_DRAIN_DELAY"]) + float(told["ANGARIUM_GATEWAY_SHUTDOWN_TIMEOUT"])
+    assert found["gateway"]["spec"]["terminationGracePeriodSeconds"] >= wait + 15
 
 
 def test_a_single_replica_has_no_disruption_budget(render: Render) -> None:
     """It would stop every drain of its node."""
-    objects = render({"gateway": {"replicas": 1}, "deliverer": {"pdb": {"enabled": False}}})
+    objects = render(
+        {"gateway": {"replicas": 1}, "deliverer": {"pdb": {"enabled": False}}, "operator": {"replicas": 1}}
+    )
     assert of_kind(objects, "PodDisruptionBudget") == []

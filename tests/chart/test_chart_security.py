@@ -29,14 +29,14 @@ def test_pods_are_restricted(defaults: Objects, component: str) -> None:
     assert not [name for name in ("hostNetwork", "hostPID", "hostIPC") if name in pod["spec"]]
 
 
-@pytest.mark.parametrize("component", ["gateway", "deliverer", "valkey"])
-def test_only_the_operator_has_a_token(defaults: Objects, component: str) -> None:
-    """Neither by its pod nor by its account."""
-    assert pods(defaults)[component]["spec"]["automountServiceAccountToken"] is False
+def test_only_the_operator_has_a_token(defaults: Objects) -> None:
+    """Its pod asks for it; no account gives one by itself."""
+    tokens = {component: pod["spec"]["automountServiceAccountToken"] for component, pod in pods(defaults).items()}
+    assert tokens == {"gateway": False, "deliverer": False, "operator": True, "valkey": False}
     accounts = {
         each["metadata"]["name"]: each["automountServiceAccountToken"] for each in of_kind(defaults, "ServiceAccount")
     }
-    assert accounts == {"angarium-gateway": False, "angarium-deliverer": False, "angarium-operator": True}
+    assert accounts == {"angarium-gateway": False, "angarium-deliverer": False, "angarium-operator": False}
 
 
 def test_roles_are_bound_to_the_operator_alone(defaults: Objects) -> None:
@@ -46,6 +46,23 @@ def test_roles_are_bound_to_the_operator_alone(defaults: Objects) -> None:
     rules = yaml.safe_load((CHART / "files/operator-rules.yaml").read_text("utf-8"))
     assert one(defaults, "ClusterRole", binding["roleRef"]["name"])["rules"] == rules
     assert not [rule for rule in rules if "*" in rule["verbs"] + rule["resources"] + rule["apiGroups"]]
+
+
+def test_the_lease_is_the_only_thing_of_its_own_namespace(render: Render) -> None:
+    """Whichever namespaces the operator serves; the Lease's name is told to it."""
+    for values in ({}, {"watchNamespaces": ["shop"]}):
+        objects = render(values)
+        role = one(objects, "Role", "angarium-operator-lease")
+        assert role["metadata"]["namespace"] == "system"
+        assert role["rules"] == [
+            {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]}
+        ]
+        assert one(objects, "RoleBinding", "angarium-operator-lease")["subjects"][0]["name"] == "angarium-operator"
+        told = environment(pods(objects)["operator"])
+        assert (told["ANGARIUM_OPERATOR_LEASE"], told["ANGARIUM_OPERATOR_LEASE_NAMESPACE"]) == (
+            "angarium-operator",
+            "system",
+        )
 
 
 def test_callbacks_are_written_only_where_callers_may_make_them(defaults: Objects, render: Render) -> None:
@@ -66,9 +83,8 @@ def test_watch_namespaces_makes_roles_only(render: Render) -> None:
     assert of_kind(objects, "ClusterRoleBinding") == []
     assert "system-angarium-operator" not in [each["metadata"]["name"] for each in of_kind(objects, "ClusterRole")]
     for kind in ("Role", "RoleBinding"):
-        assert [each["metadata"]["namespace"] for each in of_kind(objects, kind)] == ["shop", "billing"]
-    (binding, _) = of_kind(objects, "RoleBinding")
-    assert binding["subjects"][0]["namespace"] == "system"
+        assert [each["metadata"]["namespace"] for each in of_kind(objects, kind)] == ["shop", "billing", "system"]
+    assert {each["subjects"][0]["namespace"] for each in of_kind(objects, "RoleBinding")} == {"system"}
     resources = [name for rule in of_kind(objects, "Role")[0]["rules"] for name in rule["resources"]]
     assert "products" in resources
     assert "namespaces" not in resources

@@ -1,11 +1,12 @@
 """Values: wrong ones are refused in words, and each one does what its comment says."""
 
-import re
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from helm.generate import main
+from helm.values_table import rows
+from tests.chart.leaves import at, leaves
 from tests.chart.objects import CHART, Render, container, environment, of_kind, one, pods
 
 Refused = Callable[[dict[str, Any]], str]
@@ -29,6 +30,22 @@ Refused = Callable[[dict[str, Any]], str]
         ({"watchNamespaces": ["Shop"]}, "/watchNamespaces/0"),
         ({"deliverer": {"drainSeconds": 60}}, "terminationGracePeriodSeconds must be more than deliverer.drainSeconds"),
         ({"valkey": {"enabled": False}}, "Angarium needs Redis or Valkey: set redis.url"),
+        ({"redis": {"url": "redis://a", "tls": {"caSecret": {"name": "b"}}}}, "redis.url must begin with rediss"),
+        ({"redis": {"tls": {"caSecret": {"name": "b"}}}}, "redis.url must begin with rediss"),
+        ({"gateway": {"tls": {"caSecret": {"name": "b"}}}}, "set gateway.tls.secretName, or gateway.url"),
+        ({"gateway": {"drainDelaySeconds": 40}}, "more than gateway.drainDelaySeconds and gateway.shutdownSeconds"),
+        ({"gateway": {"httpRoute": {"enabled": True}}}, "gateway.httpRoute.parentRefs must name a Gateway"),
+        ({"gateway": {"rollout": {"maxSurge": 0}}}, "gateway.rollout.maxSurge and maxUnavailable can't both be 0"),
+        ({"operator": {"serviceAccount": {"create": False}}}, "operator.serviceAccount.name is needed"),
+        (
+            {"deliverer": {"autoscaling": {"enabled": True, "kind": "KEDA"}}},
+            "deliverer.autoscaling.keda.prometheusURL is needed",
+        ),
+        ({"deliverer": {"autoscaling": {"kind": "both"}}}, "/deliverer/autoscaling/kind"),
+        ({"gateway": {"autoscaling": {"enabled": True, "minReplicas": 11}}}, "minReplicas is more than maxReplicas"),
+        ({"metrics": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}}, "counts twice"),
+        ({"egress": {"deniedCIDRs": ["10.0.0.0/40"]}, "networkPolicy": {"enabled": True}}, "is no network"),
+        ({"tracing": {"sampleRatio": 2}}, "/tracing/sampleRatio"),
         ({"redis": {"url": "redis://a", "existingSecret": {"name": "b"}}}, "set one of redis.url and"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -39,17 +56,21 @@ def test_wrong_values_are_refused(refused: Refused, values: dict[str, Any], word
 
 
 def test_defaults_are_whole(chart: Any) -> None:
-    """values.yaml and the schema know the same values; `global` is for charts that hold this one."""
+    """values.yaml and the schema know the same values."""
     chart.validate_schema(chart.values)
-    assert set(_paths(chart.values)) == set(_known(chart.schema, chart.schema)) - {"global"}
+    for path in leaves(chart.schema):
+        at(chart.values, path)
 
 
-def test_every_value_is_explained() -> None:
-    """A comment stands above each one, if only that of its group."""
-    lines = (CHART / "values.yaml").read_text("utf-8").splitlines()
-    leaves = [(above, line) for above, line in pairwise(lines) if re.match(r" *\w+: \S", line) and "- {" not in line]
-    bare = [line for above, line in leaves if "#" not in above and not re.match(r" +(requests|limits): ", line)]
-    assert bare == []
+def test_every_value_is_explained(chart: Any) -> None:
+    """By a comment of its own in values.yaml, from which the README's table is made."""
+    explained = {row.path for row in rows((CHART / "values.yaml").read_text("utf-8"))}
+    assert explained == set(leaves(chart.schema))
+
+
+def test_what_is_generated_is_fresh(capsys: pytest.CaptureFixture[str]) -> None:
+    """`make chart` would change nothing."""
+    assert (main(["--check"]), capsys.readouterr().err) == (0, "")
 
 
 def test_pods_are_placed_and_marked_as_told(render: Render) -> None:
@@ -103,23 +124,3 @@ def test_pods_are_scraped_only_when_asked(render: Render, defaults: list[dict[st
     )
     assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == "probes"
     assert monitor["metadata"]["labels"]["release"] == "p"
-
-
-def _paths(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Groups are gone into; maps that are free in form end a path."""
-    for key, value in values.items():
-        if isinstance(value, dict) and value and key not in ("requests", "limits"):
-            yield from _paths(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"
-
-
-def _known(schema: dict[str, Any], root: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    for key, each in schema["properties"].items():
-        found = root["definitions"][each["$ref"].rsplit("/", 1)[1]] if "$ref" in each else each
-        if key == "claims":
-            continue
-        if "properties" in found:
-            yield from _known(found, root, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}"

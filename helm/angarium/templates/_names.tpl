@@ -29,27 +29,59 @@ app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* (list $ "gateway") -> all labels */}}
+{{/* (list $ "gateway" more?) -> all labels. Ours win: selectors go by them. */}}
 {{- define "angarium.labels" -}}
 {{- $root := index . 0 -}}
-{{ include "angarium.selector" . }}
-app.kubernetes.io/part-of: angarium
-app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ $root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
-{{- with $root.Values.commonLabels }}
-{{ toYaml . }}
+{{- $ours := include "angarium.selector" . | fromYaml -}}
+{{- $_ := set $ours "app.kubernetes.io/part-of" "angarium" -}}
+{{- $_ := set $ours "app.kubernetes.io/version" $root.Chart.AppVersion -}}
+{{- $_ := set $ours "app.kubernetes.io/managed-by" $root.Release.Service -}}
+{{- $_ := set $ours "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_") -}}
+{{- $more := dict -}}
+{{- if gt (len .) 2 }}{{ $more = index . 2 | default dict }}{{ end -}}
+{{ merge $ours $more $root.Values.commonLabels | toYaml }}
+{{- end }}
+
+{{/* (dict "root" $ "component" "gateway" "name"? "labels"? "annotations"? "namespace"? "cluster"?) -> what stands under
+metadata; the name is that of the component unless it is given */}}
+{{- define "angarium.metadata" -}}
+name: {{ .name | default (printf "%s-%s" (include "angarium.fullname" .root) .component) }}
+{{- if not .cluster }}
+namespace: {{ .namespace | default .root.Release.Namespace }}
+{{- end }}
+labels:
+  {{- include "angarium.labels" (list .root .component .labels) | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- define "angarium.gatewayURL" -}}
-{{- if .Values.gateway.url -}}
-{{ .Values.gateway.url }}
-{{- else -}}
-{{- $host := printf "%s-gateway.%s.svc" (include "angarium.fullname" .) .Release.Namespace -}}
-{{- $port := int .Values.gateway.service.port -}}
-{{ if eq $port 80 }}http://{{ $host }}{{ else }}http://{{ $host }}:{{ $port }}{{ end }}
+{{/* (list $ "gateway") -> name of its ServiceAccount */}}
+{{- define "angarium.account" -}}
+{{- $account := (index (index . 0).Values (index . 1)).serviceAccount -}}
+{{ $account.name | default (printf "%s-%s" (include "angarium.fullname" (index . 0)) (index . 1)) }}
 {{- end }}
+
+{{/* "https" where the gateway serves TLS; also the name of its ports */}}
+{{- define "angarium.scheme" -}}
+http{{ if .Values.gateway.tls.secretName }}s{{ end }}
+{{- end }}
+
+{{- define "angarium.gatewayPort" -}}
+{{ int .Values.gateway.service.port | default (ternary 443 80 (ne .Values.gateway.tls.secretName "")) }}
+{{- end }}
+
+{{/* The Service, as pods of any namespace reach it */}}
+{{- define "angarium.serviceURL" -}}
+{{- $scheme := include "angarium.scheme" . -}}
+{{- $port := include "angarium.gatewayPort" . | int -}}
+{{ $scheme }}://{{ include "angarium.fullname" . }}-gateway.{{ .Release.Namespace }}.svc
+{{- if ne $port (ternary 443 80 (eq $scheme "https")) }}:{{ $port }}{{ end }}
+{{- end }}
+
+{{- define "angarium.gatewayURL" -}}
+{{ .Values.gateway.url | default (include "angarium.serviceURL" .) }}
 {{- end }}
 
 {{/* "true" where the bundled Valkey runs */}}

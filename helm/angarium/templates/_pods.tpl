@@ -7,14 +7,41 @@
 {{ if $image.digest }}{{ $name }}@{{ $image.digest }}{{ else }}{{ $name }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{/* How many pods. A HorizontalPodAutoscaler's number is its own: what runs is taken over where Helm can look it up (to leave
+it out would set it to 1 once, when autoscaling is turned on), and left out otherwise. */}}
+{{- define "angarium.replicas" -}}
+{{- $root := index . 0 -}}
+{{- $values := index $root.Values (index . 1) -}}
+{{- if not (dig "autoscaling" "enabled" false $values) -}}
+replicas: {{ $values.replicas }}
+{{- else -}}
+{{- with lookup "apps/v1" "Deployment" $root.Release.Namespace (printf "%s-%s" (include "angarium.fullname" $root) (index . 1)) -}}
+replicas: {{ .spec.replicas }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Least number of pods that there are */}}
+{{- define "angarium.leastReplicas" -}}
+{{- $values := index (index . 0).Values (index . 1) -}}
+{{- if dig "autoscaling" "enabled" false $values }}{{ $values.autoscaling.minReplicas }}{{ else }}{{ $values.replicas }}{{ end }}
+{{- end }}
+
+{{- define "angarium.strategy" -}}
+{{- $rollout := (index (index . 0).Values (index . 1)).rollout -}}
+strategy:
+  type: RollingUpdate
+  rollingUpdate:
+    maxSurge: {{ $rollout.maxSurge }}
+    maxUnavailable: {{ $rollout.maxUnavailable }}
+{{- end }}
+
 {{- define "angarium.podMetadata" -}}
 {{- $root := index . 0 -}}
 {{- $values := index $root.Values (index . 1) -}}
 labels:
-  {{- include "angarium.labels" . | nindent 2 }}
-  {{- with $values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "angarium.labels" (list $root (index . 1) $values.podLabels) | nindent 2 }}
+  angarium.dev/metrics: "true" # for the Service of the ServiceMonitor, which must leave out the bundled Valkey
 {{- $annotations := dict }}
 {{- if $root.Values.redis.url }}
 {{- $_ := set $annotations "checksum/redis" (sha256sum $root.Values.redis.url) }}
@@ -23,6 +50,23 @@ labels:
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* Whose it is, how it ends, where it runs: what a pod's spec begins with */}}
+{{- define "angarium.podSpec" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $values := index $root.Values $component -}}
+serviceAccountName: {{ include "angarium.account" . }}
+# Only the operator speaks to Kubernetes.
+automountServiceAccountToken: {{ eq $component "operator" }}
+# Service links would set ANGARIUM_GATEWAY_PORT=tcp://… and the like, which our settings would read.
+enableServiceLinks: false
+terminationGracePeriodSeconds: {{ $values.terminationGracePeriodSeconds }}
+{{- include "angarium.scheduling" . | nindent 0 }}
+{{- include "angarium.spread" . | nindent 0 }}
+securityContext:
+  {{- include "angarium.podSecurity" $root | nindent 2 }}
 {{- end }}
 
 {{/* Where it runs */}}
@@ -95,6 +139,18 @@ capabilities:
       fieldPath: metadata.name
 - name: ANGARIUM_REDIS_URL_FILE
   value: /etc/angarium/redis/url
+{{- with $root.Values.redis.tls }}
+{{- if .caSecret.name }}
+- name: ANGARIUM_REDIS_CA
+  value: /etc/angarium/redis-ca/ca.crt
+{{- end }}
+{{- if .clientSecret.name }}
+- name: ANGARIUM_REDIS_CERT
+  value: /etc/angarium/redis-client/tls.crt
+- name: ANGARIUM_REDIS_KEY
+  value: /etc/angarium/redis-client/tls.key
+{{- end }}
+{{- end }}
 - name: ANGARIUM_SHARDS
   value: {{ $root.Values.shards | int | quote }}
 - name: ANGARIUM_LOG_LEVEL
@@ -113,7 +169,34 @@ capabilities:
 {{- end }}
 {{- end }}
 
-{{- define "angarium.redisVolume" -}}
+{{/* Where traces go, for those on a notification's way */}}
+{{- define "angarium.tracesEnv" -}}
+{{- if .Values.tracing.endpoint }}
+- name: ANGARIUM_TRACES_ENDPOINT
+  value: {{ .Values.tracing.endpoint | quote }}
+- name: ANGARIUM_TRACES_RATIO
+  value: {{ .Values.tracing.sampleRatio | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Files that every process reads: each Secret a volume, and where it is mounted */}}
+{{- define "angarium.redisMounts" -}}
+- name: redis
+  mountPath: /etc/angarium/redis
+  readOnly: true
+{{- if .Values.redis.tls.caSecret.name }}
+- name: redis-ca
+  mountPath: /etc/angarium/redis-ca
+  readOnly: true
+{{- end }}
+{{- if .Values.redis.tls.clientSecret.name }}
+- name: redis-client
+  mountPath: /etc/angarium/redis-client
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "angarium.redisVolumes" -}}
 {{- $secret := include "angarium.redisSecret" . | fromYaml -}}
 - name: redis
   secret:
@@ -122,6 +205,29 @@ capabilities:
     items:
       - key: {{ $secret.key }}
         path: url
+{{- with .Values.redis.tls.caSecret }}
+{{- if .name }}
+- name: redis-ca
+  secret:
+    secretName: {{ .name }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: ca.crt
+{{- end }}
+{{- end }}
+{{- with .Values.redis.tls.clientSecret.name }}
+- name: redis-client
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+
+{{- define "angarium.sealMount" -}}
+- name: seal-keys
+  mountPath: /etc/angarium/seal
+  readOnly: true
 {{- end }}
 
 {{- define "angarium.sealVolume" -}}
