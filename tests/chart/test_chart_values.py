@@ -7,7 +7,7 @@ import pytest
 from helm.generate import main
 from helm.values_table import rows
 from tests.chart.leaves import at, leaves
-from tests.chart.objects import CHART, Render, container, environment, of_kind, one, pods
+from tests.chart.objects import CHART, Render, container, environment, one, pods
 
 Refused = Callable[[dict[str, Any]], str]
 
@@ -114,13 +114,3 @@ def test_names_can_be_chosen(chart: Any, render: Render) -> None:
         "name: blue-angarium-gateway"
         in chart.render({}, name="blue", namespace="x")["angarium/templates/gateway/service.yaml"]
     )
-
-
-def test_pods_are_scraped_only_when_asked(render: Render, defaults: list[dict[str, Any]]) -> None:
-    """A PodMonitor needs its own CRD."""
-    assert of_kind(defaults, "PodMonitor") == []
-    (monitor,) = of_kind(
-        render({"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "p"}}}}), "PodMonitor"
-    )
-    assert monitor["spec"]["podMetricsEndpoints"][0]["port"] == "probes"
-    assert monitor["metadata"]["labels"]["release"] == "p"
