@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import sys
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,12 +69,10 @@ class Pair:
             raise AssertionError(f"{said}\n{(self.folder / f'{name}.log').read_text()}")
         return pod
 
-    async def led_by(self, name: str) -> float:
-        """Once the Lease names it and it says so itself; the seconds that it took."""
-        began = time.monotonic()
+    async def led_by(self, name: str) -> None:
+        """Once the Lease names it and it says so itself."""
         await self.stage.until(lease(self.stage), lambda found: holder(found) == name)
         await self.says(name, leads=True)
-        return time.monotonic() - began
 
     async def says(self, name: str, *, leads: bool) -> None:
         """Once its metric says whether it leads."""

@@ -63,6 +63,7 @@ class Proxy:
         self._streams: list[Stream] = []
         self._opened = asyncio.Condition()
         self.requests: list[tuple[str, str]] = []
+        self.statuses: list[tuple[str, str, int]] = []  # of what was passed on
         self.url = ""
 
     async def __aenter__(self) -> "Proxy":
@@ -153,6 +154,7 @@ class Proxy:
         async with self._session.request(
             request.method, request.rel_url, headers=headers, data=await request.read() or None, timeout=timeout
         ) as upstream:
+            self.statuses.append((request.method, request.path_qs, upstream.status))
             kept = {name: value for name, value in upstream.headers.items() if name.lower() not in HOP}
             if request.query.get("watch") != "true":
                 return web.Response(status=upstream.status, headers=kept, body=await upstream.read())
