@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import SecretStr, ValidationError
 
@@ -17,6 +18,7 @@ from angarium_operator.doctor.hosts import HostFacts, look_up, look_up_receivers
 from angarium_operator.doctor.judging import INSIDE, judge_cluster, judge_hosts
 from angarium_operator.doctor.looking import ClusterFacts, Looking
 
+IN_POD = {"KUBERNETES_SERVICE_HOST"}
 REDIS_GIVEN = ("ANGARIUM_REDIS_URL", "ANGARIUM_REDIS_URL_FILE")
 SEALS_GIVEN = ("ANGARIUM_SEAL_KEYS", "ANGARIUM_SEAL_KEYS_FILE")
 
@@ -66,13 +68,22 @@ def _trust() -> TrustSettings | None:
 
 
 async def _cluster(kubeconfig: str, namespace: str) -> ClusterFacts:
-    from kubernetes.aio.config.config_exception import ConfigException  # slow to load
+    from kubernetes.aio.config import kube_config  # slow to load
+    from kubernetes.aio.config.config_exception import ConfigException
 
+    places = kubeconfig or kube_config.KUBE_CONFIG_DEFAULT_LOCATION
+    if not IN_POD & os.environ.keys() and not _exists(places):
+        return ClusterFacts(f"there is no kubeconfig at {places}", asked=bool(kubeconfig))
     try:
         async with Api(kubeconfig) as api:
             return await Looking(api, namespace, kubeconfig=kubeconfig).facts()
     except (ConfigException, OSError) as error:
         return ClusterFacts(str(error).strip() or type(error).__name__, asked=bool(kubeconfig))
+
+
+def _exists(places: str) -> bool:
+    """Whether any of these files does."""
+    return any(Path(each).expanduser().is_file() for each in places.split(":"))
 
 
 async def _gateway(cluster: ClusterFacts) -> HostFacts | None:
