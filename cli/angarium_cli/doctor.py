@@ -22,8 +22,9 @@ def doctor(
 ) -> None:
     """Look at what an installation stands on (CRDs, RBAC, Redis, pods, DNS), and say what to mend."""
     from angarium.checkup import as_json, as_text, exit_code  # heavy, as the next
-    from angarium_operator.doctor.command import examine
+    from angarium_operator.doctor.command import examine, quieten
 
+    quieten()
     items = asyncio.run(examine(redis, kubeconfig, namespace))
     print(as_json(items) if form is Format.JSON else as_text(items))
     raise typer.Exit(exit_code(items))

@@ -46,7 +46,7 @@ DEAD, REFUSED, DONE = DeliveryState.DEAD, DeliveryState.REFUSED, DeliveryState.D
 TABLE = [
     ("ready", {}, "it is ready in lane normal: it is next; 2 deliverers live", 0),
     ("ready", {"whereabouts": replace(SEATED, standing=Standing(failures=1))}, "failed last time, so few slots", 0),
-    ("ready", {"whereabouts": replace(SEATED, ahead=-1, line=900)}, "more than a few hundred of the 900", 0),
+    ("ready", {"whereabouts": replace(SEATED, ahead=-1, line=900)}, "far back among the 900", 0),
     ("moving", {"whereabouts": Whereabouts(Place.NOWHERE)}, "on its way", 0),
     ("no_deliverer", {"around": ALONE}, "no deliverer lives", 0),
     ("no_deliverer", {"around": ALONE, "whereabouts": FLYING, "attempts": 1}, "d-1, which is silent; no other", 0),

@@ -66,6 +66,12 @@ def as_json(items: Sequence[Item]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
+def some(names: Iterable[str]) -> str:
+    """The first five, and how many there are beyond."""
+    known = list(names)
+    return ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
+
+
 def _sum(items: Iterable[Item]) -> str:
     levels = [item.level for item in items]
     counts = [f"{levels.count(level)} {level.value}" for level in Level if level in levels]

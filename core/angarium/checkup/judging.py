@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from angarium import __version__
-from angarium.checkup.items import Item, ok, problem, unknown, warning
+from angarium.checkup.items import Item, ok, problem, some, unknown, warning
 from angarium.checkup.reading import PodFacts, StoreFacts
 from angarium.config.presence import DEAD_AFTER
 from angarium.records import OrganizationRecord, ProductRecord
@@ -124,7 +124,7 @@ def _config(facts: StoreFacts) -> Iterable[Item]:
     if not facts.epoch:
         yield problem("config", "no operator has published any: gateways answer 503", "see that an operator runs")
     elif facts.unreadable:
-        told = f"{len(facts.unreadable)} records can't be read by this version: {_some(facts.unreadable)}"
+        told = f"{len(facts.unreadable)} records can't be read by this version: {some(facts.unreadable)}"
         yield warning("config", told, f"operator, gateways and deliverers should be of one version ({__version__})")
     else:
         yield ok("config", f"{len(facts.records)} records, revision {facts.revision}")
@@ -135,7 +135,7 @@ def _seals(facts: StoreFacts) -> Iterable[Item]:
     if seals is None:
         yield unknown("seal keys", "they are not at hand here", "run it in the operator's pod (docs/doctor.md)")
     elif seals.closed:
-        told = f"the keys at hand do not open {len(seals.closed)} records: {_some(seals.closed)}"
+        told = f"the keys at hand do not open {len(seals.closed)} records: {some(seals.closed)}"
         do = "give operator and deliverers the same Secret of seal keys; put a lost key back behind the current one"
         yield problem("seal keys", told, do)
     elif seals.former:
@@ -161,20 +161,20 @@ def _pods_of(check: str, pods: list[PodFacts], revision: int) -> Iterable[Item]:
     behind = [pod.name for pod in live if pod.revision < revision]
     rejecting = {key for pod in live for key in pod.rejected}
     if not live:
-        gone = f"; silent: {_some(silent)}" if silent else ""
+        gone = f"; silent: {some(silent)}" if silent else ""
         yield problem(check, f"none lives{gone}", f"`kubectl get pods -A -l app.kubernetes.io/component={check[:-1]}`")
         return
-    yield ok(check, f"{len(live)} live: {_some([pod.name for pod in live])}")
+    yield ok(check, f"{len(live)} live: {some([pod.name for pod in live])}")
     if silent:
         do = "nothing, if they were killed: others took over what they held; they are forgotten in an hour"
-        yield warning(check, f"fell silent without leaving: {_some(silent)}", do)
+        yield warning(check, f"fell silent without leaving: {some(silent)}", do)
     if behind:
         yield warning(
-            check, f"behind the config's revision {revision}: {_some(behind)}", "look again; then see their logs"
+            check, f"behind the config's revision {revision}: {some(behind)}", "look again; then see their logs"
         )
     if rejecting:
         do = "see the pods' logs; a record that can't be opened lacks its seal key there"
-        yield problem(check, f"records that can't be used there: {_some(sorted(rejecting))}", do)
+        yield problem(check, f"records that can't be used there: {some(sorted(rejecting))}", do)
 
 
 def _edits(facts: StoreFacts) -> Iterable[Item]:
@@ -199,11 +199,6 @@ def _backlog(facts: StoreFacts) -> Iterable[Item]:
         )
     else:
         yield ok("backlog", told)
-
-
-def _some(names: Iterable[str]) -> str:
-    known = list(names)
-    return ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
 
 
 Check = Callable[[StoreFacts], Iterable[Item]]

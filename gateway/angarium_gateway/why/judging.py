@@ -200,7 +200,7 @@ def _circuit_open(facts: Facts) -> Finding:
 def _place(facts: Facts) -> str:
     here = facts.whereabouts
     if here.ahead < 0:
-        return f"more than a few hundred of the {here.line:,} that wait there are before it"
+        return f"it is far back among the {here.line:,} that wait there"
     return f"{here.ahead:,} of the {here.line:,} that wait there are before it" if here.line > 1 else "it is next"
 
 

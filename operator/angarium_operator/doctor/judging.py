@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from angarium.checkup.items import Item, ok, problem, unknown, warning
+from angarium.checkup.items import Item, ok, problem, some, unknown, warning
 from angarium.resources.crds import KINDS, crd
 from angarium_operator.doctor.hosts import HostFacts
 from angarium_operator.doctor.looking import PARTS, ClusterFacts, Workload, field_paths
@@ -54,9 +54,8 @@ def _rights(facts: ClusterFacts) -> Iterable[Item]:
         do = f"an admin may ask, or the operator itself: {INSIDE}"
         yield unknown("rbac", f"the operator's rights can't be seen: {facts.notes.get('rights', 'unknown')}", do)
     elif facts.denied:
-        some = ", ".join(facts.denied[:5]) + (f" and {len(facts.denied) - 5} more" if len(facts.denied) > 5 else "")
         do = "let the chart make its roles (rbac.create), or grant them"
-        yield problem("rbac", f"{facts.account} may not: {some}", do)
+        yield problem("rbac", f"{facts.account} may not: {some(facts.denied)}", do)
     else:
         yield ok("rbac", f"{facts.account} may do all that the operator must")
 
@@ -120,9 +119,9 @@ def judge_hosts(gateway: HostFacts | None, receivers: Iterable[HostFacts], *, in
         elif each.refusal:
             do = "use serviceRef for a Service of the cluster, or allow the network in egress.allowedCIDRs"
             items.append(warning("egress", f"{each.name} ({each.callback}): {each.refusal}", do))
-    good = [each for each in known if not each.error and not each.refusal]
+    good = [each.name for each in known if not each.error and not each.refusal]
     if good:
-        items.append(ok("dns", f"{len(good)} receivers' hosts resolve to addresses that may be dialled"))
+        items.append(ok("dns", f"hosts of receivers that resolve: {some(good)}"))
     return items
 
 
