@@ -39,7 +39,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         Dialer(policy, ca_file=settings.ca_bundle) as dialer,
         probes.serve(settings.probe_host, settings.probe_port),
     ):
-        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url)
+        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url, settings.pod)
         groups = GroupStore(Expander(queue), People(queue.link, prefix=queue.prefix), Census(queue))
         directory = Directory(settings.sealer, way, Pacing(queue), groups)
         tail = ConfigTail(settings.redis, directory.accept)
