@@ -11,7 +11,7 @@ from angarium.edits.store import BLOCK_MS
 from angarium.egress import EgressPolicy
 from angarium.link import Link
 from angarium.loops import forever
-from angarium.queue import Census, Layout, Queue
+from angarium.queue import Census, Intake, Layout, Ledger, Queue, Replays
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
@@ -22,13 +22,17 @@ from angarium_operator.feed import Feed
 from angarium_operator.informer import Informer
 from angarium_operator.kinds import watched_kinds
 from angarium_operator.observer import Observer
+from angarium_operator.orders import Orders
 from angarium_operator.planning import Finding, Key, Policy, Snapshot
+from angarium_operator.planning.orders import Progress
 from angarium_operator.probing import Prober
 from angarium_operator.publisher import Publisher
 from angarium_operator.reconciler import Reconciler
 from angarium_operator.referred import ReferredSecrets
+from angarium_operator.replayer import Replayer
 from angarium_operator.resync import Resync
 from angarium_operator.settings import OperatorSettings
+from angarium_operator.tester import Tester
 from angarium_operator.vigil import Vigil
 
 
@@ -62,7 +66,10 @@ class Operator:
         feed = Feed(snapshot, concern)
         self._observer = Observer(settings, queue.link, census, publisher, self._reconciler, snapshot)
         self._prober = Prober(egress_of(settings), self._found, settings.probe_seconds)
-        self._applier = Applier(api, feed, publisher, census, self._prober, snapshot, settings.pod)
+        orders = Orders()
+        self._replayer = Replayer(orders, Replays(queue), self._told)
+        self._tester = Tester(orders, Intake(queue), Ledger(queue), self._told)
+        self._applier = Applier(api, feed, publisher, census, self._prober, orders, snapshot, settings.pod)
         self._referred = ReferredSecrets(api, snapshot, concern, settings.watch_idle_seconds)
         self._editor = Editor(edits, ClusterCallbacks(api, feed), snapshot, allowed=settings.api_callbacks)
         self._resync = Resync(
@@ -81,6 +88,9 @@ class Operator:
 
     def _found(self, key: Key, finding: Finding) -> None:
         self._reconciler.concern(self._snapshot.put_finding(key, finding))
+
+    def _told(self, key: Key, progress: Progress) -> None:
+        self._reconciler.concern(self._snapshot.put_progress(key, progress))
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event | None) -> None:
         """Read everything, then the store, then begin to change things."""
@@ -120,6 +130,8 @@ class Operator:
             ),
             forever("plane", self._observer.watch_plane),
             forever("edits", self._editor.step),
+            forever("replays", self._replayer.step),
+            forever("tests", self._tester.step),
             forever("shards", self._layout.step),
             forever("health", self._observer.watch_health),
             forever("resync", partial(self._resync.run, self._settings.resync_seconds)),
