@@ -91,7 +91,7 @@ class Replayer:
         return (await self._replays.make(shard, wish, walk, step))[1]
 
     async def _send(self, shard: int, order: ReplayOrder, walk: Walk) -> tuple[str, Walk]:
-        wish, now = order.wish, self._clock()
+        wish, now, most = order.wish, self._clock(), 0
         allowance = self._allowances.setdefault(wish.id, Allowance(now))
         granted = allowance.grant(order.per_second, now)
         if granted < 1:
@@ -100,8 +100,9 @@ class Replayer:
         position, page = await self._replays.page(shard, wish, begun)
         step = Step(Position(Phase.END))
         if page:
+            most = order.most_waiting.get(position.tenant, 0)
+            granted = min(granted, max(1, most // 2)) if most else granted  # at most so much beyond it
             step = sending(page, wish.selection, position, _now_ms(), granted)
-        most = order.most_waiting.get(step.after.tenant, 0)
         said, after = await self._replays.make(shard, wish, walk, step, most)
         if said == "moved":
             allowance.saved -= after.done - walk.done
