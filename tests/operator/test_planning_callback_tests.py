@@ -134,7 +134,7 @@ def test_what_stands_in_its_way_is_waited_for_until_the_deadline(change: Any, re
         made.snapshot.put(callback(spec=change, generation=2))
     made.settle()
     assert verdict(made) == ("Unknown", reason)
-    assert made.plan("callbacktest", "try").look_again == NOW + timedelta(seconds=60)
+    assert made.plan("callbacktest", "try").look_again == NOW + timedelta(seconds=1)
     made.now = NOW + timedelta(seconds=60)
     made.settle()
     assert verdict(made) == ("False", "DeadlineExceeded")

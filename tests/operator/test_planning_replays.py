@@ -152,6 +152,17 @@ def test_the_progress_of_one_that_had_its_name_is_not_its_own() -> None:
     assert made.status("replay", "outage").redriven is None
 
 
+def test_it_waits_for_a_callback_that_is_not_published_yet() -> None:
+    made = world({"select": {"callbackRefs": [{"name": "warehouse"}]}})
+    published = made.snapshot.published.pop(Key("callback", "shop", "warehouse"))
+    waits = made.plan("replay", "outage")
+    assert (waits.order, waits.look_again) == (None, NOW + timedelta(seconds=1))
+    assert waits.status is not None
+    assert waits.status["conditions"][-1]["reason"] == "CallbackNotReady"
+    made.snapshot.published[Key("callback", "shop", "warehouse")] = published
+    assert made.plan("replay", "outage").order is not None
+
+
 def test_a_dry_run_says_so() -> None:
     made = world({"dryRun": True})
     assert order(made).wish.dry_run

@@ -23,6 +23,7 @@ from angarium_operator.planning.trial_steps import BODY_SHOWN, camel, steps
 from angarium_operator.planning.verdicts import PENDING, STEPS, Verdict, no, yes
 
 ACCEPTED = yes("Accepted", "the spec can be used")
+LOOK = timedelta(seconds=1)
 GRACE = timedelta(seconds=10)  # beyond the callback's time-out, for what a deliverer has begun
 RETENTION_S = 86_400
 NOT_REACHED = Verdict("Unknown", "NotReached", "")
@@ -52,7 +53,7 @@ def plan_test(snapshot: Snapshot, key: Key, test: CallbackTest, now: datetime) -
     verdicts = {"Accepted": ACCEPTED, "ResolvedRefs": resolved.verdict}
     verdicts |= _steps(progress) | {"Succeeded": succeeded}
     written = with_status(test.status, fields, verdicts, test.metadata.generation, now)
-    look = None if over else (deadline if now < deadline else given_up)
+    look = None if over else now + LOOK  # no object tells that its record is published, or that a deliverer lives
     return replace(written, order=None if over else order, look_again=look, ready=succeeded.good, programmed=True)
 
 

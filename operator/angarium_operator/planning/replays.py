@@ -7,7 +7,7 @@ about what was accepted before it was made.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -26,6 +26,7 @@ from angarium_operator.planning.verdicts import PENDING, Verdict, no, yes
 ACCEPTED = yes("Accepted", "the spec can be used")
 STATES = {"DeadLetters": FAILED, "Delivered": DELIVERED, "All": FAILED | DELIVERED}
 REFERENCE_LENGTH = 8
+LOOK = timedelta(seconds=1)
 
 
 def plan_replay(snapshot: Snapshot, key: Key, replay: Replay, now: datetime) -> Plan:
@@ -35,18 +36,20 @@ def plan_replay(snapshot: Snapshot, key: Key, replay: Replay, now: datetime) -> 
         return expiry(replay.spec.ttl, finished, now)
     resolved = resolve(snapshot, key, replay)
     refs = resolved.verdict
-    order = None
+    order, unpublished = None, _unpublished(snapshot, key, replay)
     if resolved.product is not None:
         refs = _callbacks_verdict(snapshot, key, replay, resolved.product)
-        if refs.good and snapshot.stored and not replay.spec.suspend:
+        if refs.good and snapshot.stored and not unpublished and not replay.spec.suspend:
             order = _order(snapshot, key, replay, resolved.product, id_, now)
     progress = snapshot.progress.get(key)
     if not isinstance(progress, ReplayProgress) or progress.id != id_:
         progress = None
-    complete = _complete(snapshot, replay, refs, progress)
+    complete = _complete(snapshot, replay, refs, progress, unpublished)
     fields = _fields(replay, id_, progress, now, begun=order is not None, complete=complete.good)
     verdicts = {"Accepted": ACCEPTED, "ResolvedRefs": refs, "Complete": complete}
     written = with_status(replay.status, fields, verdicts, replay.metadata.generation, now)
+    if unpublished:
+        written = replace(written, look_again=now + LOOK)  # no object tells that its record is published
     return replace(written, order=None if complete.good else order, ready=complete.good, programmed=True)
 
 
@@ -64,6 +67,17 @@ def expiry(ttl: Any, finished: datetime, now: datetime) -> Plan:
         return Plan(ready=True, programmed=True)
     end = finished + ttl
     return Plan(delete=now >= end, look_again=None if now >= end else end, ready=True, programmed=True)
+
+
+def _chosen(key: Key, replay: Replay) -> set[Key]:
+    """The callbacks that are named."""
+    references = replay.spec.select.callback_refs
+    return {Key("callback", each.namespace or key.namespace, each.name) for each in references}
+
+
+def _unpublished(snapshot: Snapshot, key: Key, replay: Replay) -> str:
+    """A callback that is named and not published yet, or nothing: its id and tenant are not known before."""
+    return next((target.name for target in sorted(_chosen(key, replay)) if target not in snapshot.published), "")
 
 
 def _callbacks_verdict(snapshot: Snapshot, key: Key, replay: Replay, product: Product) -> Verdict:
@@ -117,7 +131,7 @@ def _tenants(snapshot: Snapshot, product_id: str) -> Iterator[tuple[str, int | N
 def _selection(snapshot: Snapshot, key: Key, replay: Replay, product: Product, now: datetime) -> Selection:
     product_id = resource_id("prd", product.metadata.uid)
     chosen = replay.spec.select
-    named = {Key("callback", each.namespace or key.namespace, each.name) for each in chosen.callback_refs}
+    named = _chosen(key, replay)
     records = {
         target: published.record
         for target, published in snapshot.published.items()
@@ -146,13 +160,17 @@ def _ms(time: datetime) -> int:
     return round(time.timestamp() * 1000)
 
 
-def _complete(snapshot: Snapshot, replay: Replay, refs: Verdict, progress: ReplayProgress | None) -> Verdict:
+def _complete(
+    snapshot: Snapshot, replay: Replay, refs: Verdict, progress: ReplayProgress | None, unpublished: str
+) -> Verdict:
     if progress is not None and progress.state == "Completed":
         return yes("DryRun" if replay.spec.dry_run else "Completed", _summary(replay, progress))
     if not refs.good:
         return Verdict("Unknown", PENDING, "waits for ResolvedRefs")
     if not snapshot.stored:
         return Verdict("Unknown", PENDING, "waits for Redis")
+    if unpublished:
+        return Verdict("Unknown", "CallbackNotReady", f'callback "{unpublished}" is not published; see its conditions')
     if replay.spec.suspend:
         return Verdict("Unknown", "Suspended", "set spec.suspend to false and it goes on where it was")
     if progress is None:
