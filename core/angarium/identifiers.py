@@ -94,6 +94,12 @@ def announcement_id(notification: str, at_ms: int) -> str:
     return _beginning(at_ms) + _encode(int.from_bytes(digest, "big") >> 2, 14) + notification[-2:]
 
 
+def trial_id(uid: str, ms: int) -> str:
+    """The id of the notification by which the CallbackTest of that uid goes out; in shard 0, which there always is."""
+    digest = hashlib.blake2b(f"test {uid}".encode(), digest_size=9).digest()
+    return _beginning(ms) + _encode(int.from_bytes(digest, "big") >> 2, 14) + _PAIRS[0]
+
+
 def delivery_id(notification: str, index: int) -> str:
     """The id of a notification's `index`-th delivery, counted from 0."""
     return f"dlv_{notification[4:]}_{index}"
@@ -117,7 +123,7 @@ def parse_delivery_id(text: str) -> DeliveryReference:
 
 
 def resource_id(prefix: str, uid: str) -> str:
-    """The stable id of a custom resource: `prefix` is prd, org, cbk, prv or tpc, `uid` its metadata.uid."""
+    """The stable id of a custom resource: `prefix` is prd, org, cbk, prv, tpc, rpl or cbt, `uid` its metadata.uid."""
     digest = hashlib.sha256(f"{prefix}:{uid}".encode()).digest()
     return f"{prefix}_{_encode(int.from_bytes(digest[:17], 'big') >> 6, BODY_LENGTH)}"
 

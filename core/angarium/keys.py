@@ -145,6 +145,10 @@ class ShardKeys:
         """STRING `<notification> <fingerprint>`, for 24 hours; `~` before what shards agreed on (queue/intake.py)."""
         return f"{self._base}i:{tenant}:{digest}"
 
+    def replay(self, replay: str) -> str:
+        """HASH of how far a replay is: at (queue/replays.py), matched, done, left_out; for 100 days after a step."""
+        return f"{self._base}replay:{replay}"
+
     def index(self, tenant: str) -> str:
         """ZSET of the tenant's notification ids, all of score 0, in order of time."""
         return f"{self._base}x:{tenant}"

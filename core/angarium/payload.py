@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from functools import lru_cache
 
+TEST_EVENT, TEST_DATA = "angarium.test", b'{"test":true}'  # of test-sends
+
 
 def instant(ms: int) -> str:
     """`2026-11-21T08:00:00.123Z`."""

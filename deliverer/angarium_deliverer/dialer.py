@@ -22,10 +22,10 @@ import pycurl
 from angarium.egress import EgressPolicy
 from angarium.telemetry import metrics
 from angarium_deliverer.curl_loop import CurlLoop
-from angarium_deliverer.exchange import BASE_HEADERS, Answer, DialError, DialReason, Exchange
+from angarium_deliverer.exchange import BASE_HEADERS, Answer, DialError, DialReason, Exchange, Trace
 from angarium_deliverer.resolver import Resolver
 
-__all__ = ["FRAMING_HEADERS", "Answer", "DialError", "DialReason", "Dialer", "header_lines"]
+__all__ = ["FRAMING_HEADERS", "Answer", "DialError", "DialReason", "Dialer", "Trace", "header_lines"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 # No sign in front: CURLOPT_RESOLVE, by which libcurl is told addresses, would read "+name" and "-name" as commands.
@@ -81,7 +81,10 @@ class _Pool:
         self._idle: list[Exchange] = []
 
     def take(self) -> Exchange:
-        return self._idle.pop() if self._idle else Exchange(self._guard, self._ca_file, self.loop.opened)
+        return self._idle.pop() if self._idle else self.make()
+
+    def make(self) -> Exchange:
+        return Exchange(self._guard, self._ca_file, self.loop.opened)
 
     def give_back(self, exchange: Exchange, length: int) -> None:
         exchange.forget(length)
@@ -174,6 +177,43 @@ class Dialer:
             if bounds is not None:
                 exchange.bound()
             pool.give_back(exchange, len(body) if body else 0)
+
+    async def trace(
+        self,
+        trace: Trace,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        *,
+        timeout: float,  # noqa: ASYNC109 - libcurl keeps it, and tells what it was that took so long
+        in_cluster: bool,
+        lines: Sequence[str] = (),
+    ) -> Answer:
+        """As `post`, by a connection of its own; `trace` tells how far it went, also where this raises DialError."""
+        started = time.perf_counter()
+        lines = [*BASE_HEADERS, *lines, *header_lines(headers)]
+        parsed, destination = _parsed(url)
+        trace.secure = parsed.scheme == "https"
+        if not self._pools:
+            raise RuntimeError("the dialer is closed")
+        pool, told = self._pools[in_cluster], None
+        if destination is not None:
+            trace.host, trace.known = destination.name, self.resolver.fresh(destination.name) is not None
+            trace.addresses = await self._addresses(destination.name, timeout)
+            trace.lookup = time.perf_counter() - started
+            told = _told(destination, trace.addresses)
+        exchange = pool.make()
+        try:
+            exchange.trace_from_now_on()
+            exchange.prepare(parsed, lines, body, timeout - (trace.lookup or 0.0), told)
+            number, message = await pool.loop.start(exchange.curl)
+            exchange.tell(trace)
+            if destination is not None:
+                pool.told[destination] = trace.addresses
+            return exchange.answer(number, message, time.perf_counter() - started)
+        finally:
+            pool.loop.stop(exchange.curl)
+            exchange.close()
 
     async def _addresses(self, name: str, seconds: float) -> tuple[str, ...]:
         try:

@@ -63,7 +63,7 @@ class Directory:
 
     def __init__(self, sealer: Sealer, way: Way, pacing: Pacing, groups: GroupStore) -> None:
         self.sealer, self._way, self._pacing, self._groups = sealer, way, pacing, groups
-        self._webhook = Webhook(way.dialer)
+        self._webhook = Webhook(way.dialer, pod=way.pod)
         self._prepared: dict[str, Subscriber | Carrier] = {}  # by record key, while a set of changes is read
         self._by_key: dict[str, Subscriber | Carrier] = {}
         self._by_id: dict[str, Subscriber] = {}

@@ -9,7 +9,9 @@ little (26 instead of 33 µs with TLS).
 import errno
 import os
 import socket
+import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -67,6 +69,31 @@ class Answer(NamedTuple):
     duration: float
     truncated: bool = False
     resent: bool = False
+
+
+@dataclass(slots=True)
+class Trace:
+    """The way of one request, as far as it went, for whoever tests a receiver; times in seconds, each part's own."""
+
+    host: str = ""  # that was looked up; empty: the URL holds an address
+    addresses: tuple[str, ...] = ()
+    known: bool = False  # they had been looked up before
+    lookup: float | None = None
+    address: str = ""  # that was dialled, with its port
+    secure: bool = False
+    connect: float | None = None
+    tls: float | None = None
+    answer: float | None = None
+    certificate_expires: float | None = None  # epoch seconds
+
+    def as_json(self) -> dict[str, Any]:
+        """As timelines show it; times in ms."""
+        shown = {"host": self.host, "addresses": list(self.addresses), "known": self.known, "address": self.address}
+        times = {"lookupMs": self.lookup, "connectMs": self.connect, "tlsMs": self.tls, "answerMs": self.answer}
+        kept = {name: round(value * 1000) for name, value in times.items() if value is not None}
+        if self.certificate_expires is not None:
+            kept["certificateExpiresMs"] = round(self.certificate_expires * 1000)
+        return shown | {"secure": self.secure} | kept
 
 
 _TLS_ERRORS = frozenset(
@@ -176,6 +203,24 @@ class Exchange:
         body = b"".join(self._body) if self._body else b""
         return Answer(status, kept_headers(self._lines), body, duration, self._truncated, self.resent)
 
+    def trace_from_now_on(self) -> None:
+        """Dial anew, and remember certificates."""
+        self.curl.setopt(pycurl.FRESH_CONNECT, 1)
+        self.curl.setopt(pycurl.FORBID_REUSE, 1)
+        self.curl.setopt(pycurl.OPT_CERTINFO, 1)
+
+    def tell(self, trace: Trace) -> None:
+        """How far it went; before the handle is used again."""
+        info = self.curl.getinfo
+        connected, secured = info(pycurl.CONNECT_TIME), info(pycurl.APPCONNECT_TIME)
+        begun, answered = info(pycurl.PRETRANSFER_TIME), info(pycurl.STARTTRANSFER_TIME)
+        trace.address = _spelled(info(pycurl.PRIMARY_IP), info(pycurl.PRIMARY_PORT))
+        trace.connect = connected - info(pycurl.NAMELOOKUP_TIME) if connected else None
+        trace.tls = secured - connected if secured else None
+        trace.answer = answered - begun if info(pycurl.RESPONSE_CODE) else None
+        chain = info(pycurl.INFO_CERTINFO) if trace.secure else []
+        trace.certificate_expires = _expiry(chain[0]) if chain else None
+
     def forget(self, length: int) -> None:
         """Ready for the next request. `length` in bytes of the body sent: long ones don't stay until it comes."""
         self._lines.clear()
@@ -252,6 +297,18 @@ class Exchange:
             return self._refusal
         code = self.curl.getinfo(pycurl.OS_ERRNO)
         return f"{message}: {os.strerror(code)}" if code else message
+
+
+def _spelled(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}" if address else ""
+
+
+def _expiry(certificate: Sequence[tuple[str, str]]) -> float | None:
+    """`Expire date` as OpenSSL prints it: `Nov 21 14:32:46 2027 GMT`."""
+    try:
+        return float(ssl.cert_time_to_seconds(dict(certificate)["Expire date"]))
+    except (KeyError, ValueError):
+        return None
 
 
 def _fixed_options(ca_file: str) -> list[tuple[int, Any]]:

@@ -61,9 +61,11 @@ def attempt_made(channel: str, attempt: Attempt, decision: Decision, took: float
         line["stale"] = True
         metrics.STALE.inc()
     logs.info(log, "attempt", line)
+    if attempt.notification.test:  # somebody tries out an endpoint: nothing by which the service is judged
+        channel = "test"
     _attempts(attempt.notification.product, channel, decision.move, bounded(decision.reason)).inc()
     _duration(channel).observe(took)
-    if due is not None and decision.move not in {Move.RETRY, Move.SENT}:
+    if due is not None and decision.move not in {Move.RETRY, Move.SENT} and not attempt.notification.test:
         _settled(channel, attempt.notification, decision.move)
 
 
@@ -74,7 +76,8 @@ def refused(channel: str, attempt: Attempt, reason: str) -> None:
         "channel" if attempt.target.to else "callback": attempt.target.name, "reason": reason,
     }  # fmt: skip
     logs.info(log, "refused", line)
-    _settled(channel, attempt.notification, Move.REFUSED)
+    if not attempt.notification.test:
+        _settled(channel, attempt.notification, Move.REFUSED)
 
 
 def report_entry(delivery: str, move: Move, outcome: Outcome) -> bytes:

@@ -48,7 +48,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
         probes.serve(settings.probe_host, settings.probe_port),
         _traces(settings) as tracing,
     ):
-        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url)
+        way = Way(dialer, dialer.resolver, policy, settings.ca_bundle, settings.public_url, settings.pod)
         groups = GroupStore(Expander(queue), People(queue.link, prefix=queue.prefix), Census(queue))
         directory = Directory(settings.sealer, way, Pacing(queue), groups)
         tail = ConfigTail(settings.redis, directory.accept)

@@ -154,6 +154,11 @@ class AttemptResponse(Response):
     resent: bool = Field(
         default=False, description="A kept connection ended without an answer, so that the request was sent twice."
     )
+    trace: dict[str, Any] | None = Field(
+        default=None,
+        description="Of a test: `host` and its `addresses`, the `address` that was dialled, the times that each part"
+        " took, `signatures`, and the `deliverer`.",
+    )
 
 
 class TimelineEntry(Response):

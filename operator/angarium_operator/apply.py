@@ -21,6 +21,7 @@ from angarium_operator.api import Api, ApiRefused
 from angarium_operator.feed import Feed
 from angarium_operator.kinds import RESOURCES, SECRET
 from angarium_operator.mandate import Permit, unlimited
+from angarium_operator.orders import Orders
 from angarium_operator.planning import Announcement, Key, Plan, SecretContent, Snapshot
 from angarium_operator.planning.secrets import stale
 from angarium_operator.planning.snapshot import SecretName
@@ -47,12 +48,13 @@ class Applier:
         publisher: Publisher,
         census: Census,
         prober: Prober,
+        orders: Orders,
         snapshot: Snapshot,
         instance: str,
         permit: Permit = unlimited,
     ) -> None:
         self._permit = permit
-        self._api, self._feed, self._prober = api, feed, prober
+        self._api, self._feed, self._prober, self._orders = api, feed, prober, orders
         self._publisher, self._census = publisher, census
         self._snapshot = snapshot
         self._instance = instance
@@ -64,6 +66,7 @@ class Applier:
             return
         if plan.probe is not None:
             self._prober.ask(key, plan.probe)
+        self._orders.give(key, plan.order)
         if plan.recheck:
             await self._recheck(SecretName(key.namespace, plan.recheck))
         if plan.withdraw:
@@ -80,6 +83,14 @@ class Applier:
             await self._write_status(key, plan.status)
         for announcement in plan.announcements:
             await self._announce(key, announcement)
+        if plan.delete:
+            await self._delete(key)
+
+    async def _delete(self, key: Key) -> None:
+        """One whose time is over; if anybody has changed it meanwhile, the next plan says whether it still is."""
+        held = self._snapshot.objects.get(key)
+        if held is not None:
+            await self._api.delete(RESOURCES[key.kind], key.namespace, key.name, version=held.metadata.resource_version)
 
     async def _withdraw(self, key: Key) -> None:
         published = self._snapshot.published.get(key)
@@ -147,7 +158,7 @@ class Applier:
         metadata |= _at(self._feed.version(kind, key.namespace, key.name))
         manifest = {
             "apiVersion": API_VERSION,
-            "kind": key.kind.capitalize(),
+            "kind": kind.title,
             "metadata": metadata,
             "status": status,
         }
@@ -173,7 +184,7 @@ class Applier:
             "reportingInstance": self._instance,
             "regarding": {
                 "apiVersion": API_VERSION,
-                "kind": key.kind.capitalize(),
+                "kind": RESOURCES[key.kind].title,
                 "name": key.name,
                 "namespace": key.namespace,
                 "uid": held.metadata.uid,

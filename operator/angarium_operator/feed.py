@@ -15,10 +15,12 @@ from pydantic import ValidationError
 from angarium.resources import (
     GROUP,
     CallbackStatus,
+    CallbackTestStatus,
     ObjectMeta,
     OrganizationStatus,
     ProductStatus,
     ProviderStatus,
+    ReplayStatus,
     Report,
     Resource,
     TopicStatus,
@@ -36,6 +38,8 @@ STATUSES: dict[str, type[Report]] = {
     "callback": CallbackStatus,
     "provider": ProviderStatus,
     "topic": TopicStatus,
+    "replay": ReplayStatus,
+    "callbacktest": CallbackTestStatus,
 }
 
 

@@ -2,7 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from angarium.resources import GROUP, VERSION, Callback, Organization, Product, Provider, Resource, Topic
+from angarium.resources import (
+    GROUP,
+    VERSION,
+    Callback,
+    CallbackTest,
+    Organization,
+    Product,
+    Provider,
+    Replay,
+    Resource,
+    Topic,
+)
 from angarium_operator.planning.actions import ANGARIUM, MANAGED_BY
 
 
@@ -17,6 +28,11 @@ class Kind:
     model: type[Resource] | None = None
     namespaced: bool = True
     selector: str = ""  # of labels
+
+    @property
+    def title(self) -> str:
+        """As manifests write it, of ours: `CallbackTest`."""
+        return self.model.__name__ if self.model else self.name.capitalize()
 
     @property
     def plain(self) -> "Kind":
@@ -46,13 +62,16 @@ ORGANIZATION = Kind("organization", GROUP, VERSION, "organizations", Organizatio
 CALLBACK = Kind("callback", GROUP, VERSION, "callbacks", Callback)
 PROVIDER = Kind("provider", GROUP, VERSION, "providers", Provider)
 TOPIC = Kind("topic", GROUP, VERSION, "topics", Topic)
+REPLAY = Kind("replay", GROUP, VERSION, "replays", Replay)
+CALLBACK_TEST = Kind("callbacktest", GROUP, VERSION, "callbacktests", CallbackTest)
 SECRET = Kind("secret", "", "v1", "secrets", selector=f"{MANAGED_BY}={ANGARIUM}")
 LEASE = Kind("lease", "coordination.k8s.io", "v1", "leases")
 NAMESPACE = Kind("namespace", "", "v1", "namespaces", namespaced=False)
-RESOURCES = {kind.name: kind for kind in (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, TOPIC)}
+OURS = (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, TOPIC, REPLAY, CALLBACK_TEST)
+RESOURCES = {kind.name: kind for kind in OURS}
 
 
 def watched_kinds(*, everywhere: bool) -> tuple[Kind, ...]:
     """What is watched; namespaces only by an operator that serves them all."""
-    kinds = (PRODUCT, ORGANIZATION, CALLBACK, PROVIDER, TOPIC, SECRET)
+    kinds = (*OURS, SECRET)
     return (NAMESPACE, *kinds) if everywhere else kinds

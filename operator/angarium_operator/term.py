@@ -15,7 +15,7 @@ from angarium.config import ConfigStore
 from angarium.edits import EditStore
 from angarium.egress import EgressPolicy
 from angarium.loops import forever
-from angarium.queue import Census, Queue
+from angarium.queue import Census, Intake, Ledger, Queue, Replays
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
 from angarium_operator.callbacks import ClusterCallbacks
@@ -23,12 +23,16 @@ from angarium_operator.editor import Editor
 from angarium_operator.feed import Feed
 from angarium_operator.mandate import Permit
 from angarium_operator.observer import Observer
+from angarium_operator.orders import Orders
 from angarium_operator.planning import DataPlane, Finding, Key, Snapshot
+from angarium_operator.planning.orders import Progress
 from angarium_operator.probing import Prober
 from angarium_operator.publisher import Publisher
 from angarium_operator.reconciler import Reconciler
 from angarium_operator.referred import ReferredSecrets
+from angarium_operator.replayer import Replayer
 from angarium_operator.settings import OperatorSettings
+from angarium_operator.tester import Tester
 
 FINISHING = 2.0  # s that writes under way may take when we leave
 
@@ -55,13 +59,19 @@ class Term:
         publisher = Publisher(ConfigStore(queue.link), snapshot, reconciler.recheck, doubt, permit)
         self._observer = Observer(settings, queue.link, census, publisher, reconciler, snapshot)
         self._prober = Prober(egress_of(settings), self._found, settings.probe_seconds)
-        self._applier = Applier(api, feed, publisher, census, self._prober, snapshot, settings.pod, permit)
+        orders = Orders()
+        self._replayer = Replayer(orders, Replays(queue), self._told)
+        self._tester = Tester(orders, Intake(queue), Ledger(queue), self._told)
+        self._applier = Applier(api, feed, publisher, census, self._prober, orders, snapshot, settings.pod, permit)
         self._referred = ReferredSecrets(api, snapshot, concern, settings.watch_idle_seconds)
         callbacks = ClusterCallbacks(api, feed)
         self._editor = Editor(edits, callbacks, snapshot, allowed=settings.api_callbacks, permit=permit)
 
     def _found(self, key: Key, finding: Finding) -> None:
         self._reconciler.concern(self._snapshot.put_finding(key, finding))
+
+    def _told(self, key: Key, progress: Progress) -> None:
+        self._reconciler.concern(self._snapshot.put_progress(key, progress))
 
     async def run(self) -> None:
         """First read the store, then begin to change things; until cancelled."""
@@ -81,6 +91,8 @@ class Term:
             *(forever("reconcile", partial(self._reconciler.work, self._applier)) for _ in range(settings.reconcilers)),
             forever("plane", self._observer.watch_plane),
             forever("edits", self._editor.step),
+            forever("replays", self._replayer.step),
+            forever("tests", self._tester.step),
             forever("health", self._observer.watch_health),
             *(
                 forever("secrets", partial(self._referred.follow, namespace))
@@ -93,6 +105,7 @@ def _forget(snapshot: Snapshot) -> None:
     snapshot.foreign.clear()
     snapshot.referred.clear()
     snapshot.findings.clear()
+    snapshot.progress.clear()
     snapshot.pending.clear()
     snapshot.counted.clear()
     snapshot.published, snapshot.health, snapshot.plane = {}, {}, DataPlane()

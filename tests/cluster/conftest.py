@@ -114,7 +114,7 @@ async def namespace(api: Api) -> AsyncIterator[str]:
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     await api.create(manifest)
     yield name
-    for kind in ("Topic", "Provider", "Callback", "Organization", "Product"):
+    for kind in ("CallbackTest", "Replay", "Topic", "Provider", "Callback", "Organization", "Product"):
         ours = {"apiVersion": "angarium.dev/v1alpha1", "kind": kind, "metadata": {"namespace": name}}
         try:
             await api.request("DELETE", collection(ours))

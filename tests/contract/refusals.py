@@ -19,6 +19,8 @@ MINIMAL: dict[str, Spec] = {
         "path": "orders/paid",
         "integrations": [{"name": "warehouse", "callbackRef": {"name": "warehouse"}}],
     },
+    "Replay": {"productRef": {"name": "shop"}, "select": {}},
+    "CallbackTest": {"callbackRef": {"name": "warehouse"}},
 }
 
 
@@ -78,6 +80,8 @@ NEEDS_TEMPLATE = "to and template must be set with providerRef"
 NAME_ALONE = "only name goes with callbackRef: a callback gets the variables themselves"
 NEEDS_EXAMPLE = "at least one example is needed, since a variable is required"
 VARIABLE = "names are letters, digits and _, not a digit first, 64 characters at most"
+REASON = "must be a word like http_503: lower case letters, digits and _"
+REASONS_OF_DEAD = "reasons go with deliveries: DeadLetters only; what was delivered has none"
 VALUES = "In and NotIn need values; Exists and DoesNotExist take none"
 
 
@@ -108,6 +112,34 @@ def _block(name: str, **content: Any) -> Spec:
 
 
 REFUSALS = (
+    *(
+        Refusal("Replay", {"select": {"reasons": [word]}}, "spec.select.reasons[0]", REASON)
+        for word in ("HTTP_503", "http 503", "http_503\n")
+    ),
+    Refusal(
+        "Replay",
+        {"select": {"deliveries": "Delivered", "reasons": ["timeout"]}},
+        "spec.select.reasons",
+        REASONS_OF_DEAD,
+    ),
+    Refusal(
+        "Replay",
+        {"select": {"since": "6h", "from": "2026-11-21T08:00:00Z"}},
+        "spec.select.since",
+        "only one of since, from may be set",
+    ),
+    Refusal(
+        "Replay",
+        {"select": {"from": "2026-11-21T08:00:00Z", "until": "2026-11-21T08:00:00Z"}},
+        "spec.select.until",
+        "until must be after from",
+    ),
+    Refusal("Replay", {"select": {"events": ["order..paid"]}}, "spec.select.events[0]", PATTERN),
+    Refusal("Replay", {"select": {"since": "30s"}}, "spec.select.since", _duration("1m", "2160h")),
+    *(
+        Refusal("CallbackTest", {"deadline": text}, "spec.deadline", _duration("5s", "1h"))
+        for text in ("4s", "61m", "soon")
+    ),
     *(
         Refusal("Product", {"credentials": {"secretName": name}}, "spec.credentials.secretName", NAME)
         for name in ("", "Shop", "-shop", "shop_key", "a..b", "shop\n")

@@ -41,6 +41,7 @@ from angarium.queue import (
     Limit,
     Queue,
     Release,
+    Replays,
     Report,
     Reports,
     Settlement,
@@ -49,6 +50,8 @@ from angarium.queue import (
     Upkeep,
 )
 from angarium.queue.codec import Standing, read_standing, write_standing
+from angarium.queue.replays import DELIVERED, FAILED, Position, Selection, Wish, sending
+from angarium.queue.replays import Phase as ReplayPhase
 from angarium.retries import Move
 from angarium.settings import RedisSettings
 
@@ -91,6 +94,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.ends: Counter[str] = Counter()  # of the notifications of HEARING
         self.heard: list[Ending] = []
         self.untold: set[str] = set()
+        self.replayed = 0  # replays
         self.recovered = 0  # attempts that were begun again, or cut short
         self.plain: Any = redis.Redis.from_url(self.url)  # its replies are unions over protocols
         self.plain.flushall()
@@ -378,6 +382,35 @@ class QueueMachine(RuleBasedStateMachine):
             assert (result == "redriven") == again
             if again:
                 expected.state, expected.attempts, expected.reference = DeliveryState.WAITING, 0, ""
+
+    @rule(tenant=st.sampled_from(list(TENANTS)), delivered=st.booleans(), most=st.integers(1, 3), lost=st.booleans())
+    def replay(self, tenant: str, delivered: bool, most: int, lost: bool) -> None:
+        """A replay of all that has ended, to its end; where `lost`, each step is asked for twice."""
+        self.replayed += 1
+        states = FAILED | DELIVERED if delivered else FAILED
+        selection = Selection(frozenset(TENANTS[tenant]), states=states, until_ms=time.time_ns() // 1_000_000 + 60_000)
+        wish = Wish(f"rpl_{self.replayed}", selection, (tenant,), b'{"type":"redrive"}')
+        done = sum(self.do(self._replay(shard, wish, most, lost)) for shard in range(len(self.queue.shards)))
+        again = [
+            expected
+            for (id_, _), expected in self.expected.items()
+            if id_ in self.notifications and self.notifications[id_].tenant == tenant and expected.state in states
+        ]
+        assert done == len(again)
+        for expected in again:
+            expected.state, expected.attempts, expected.reference = DeliveryState.WAITING, 0, ""
+
+    async def _replay(self, shard: int, wish: Wish, most: int, lost: bool) -> int:
+        replays, position = Replays(self.queue), Position(ReplayPhase.SEND)
+        while True:
+            walk = (await replays.walks(wish.id))[shard]
+            position, page = await replays.page(shard, wish, walk.position if walk.known else position)
+            if not page:
+                return walk.done
+            step = sending(page, wish.selection, position, 0, most)
+            assert (await replays.make(shard, wish, walk, step))[0] == "moved"
+            if lost:
+                assert (await replays.make(shard, wish, walk, step))[0] == "again"
 
     @invariant()
     def states_agree(self) -> None:

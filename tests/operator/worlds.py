@@ -5,7 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from angarium.resources import Callback, Organization, Product, Provider, Resource, Topic
+from angarium.resources import (
+    Callback,
+    CallbackTest,
+    Organization,
+    Product,
+    Provider,
+    Replay,
+    Resource,
+    Topic,
+)
 from angarium.sealing import Sealer, generate_seal_key
 from angarium_operator.planning import (
     DataPlane,
@@ -64,6 +73,22 @@ def topic(name: str = "paid", spec: Manifest | None = None, **meta: Any) -> Topi
     return Topic.model_validate({"metadata": metadata(name, **meta), "spec": given | (spec or {})})
 
 
+def replay(name: str = "outage", spec: Manifest | None = None, **meta: Any) -> Replay:
+    """A Replay of the shop's dead letters, made just now."""
+    made = metadata(name, **{"creationTimestamp": NOW.isoformat()} | meta)
+    return Replay.model_validate(
+        {"metadata": made, "spec": {"productRef": {"name": "shop"}, "select": {}} | (spec or {})}
+    )
+
+
+def callback_test(name: str = "try", spec: Manifest | None = None, **meta: Any) -> CallbackTest:
+    """A CallbackTest of the callback "warehouse", made just now."""
+    made = metadata(name, **{"creationTimestamp": NOW.isoformat()} | meta)
+    return CallbackTest.model_validate(
+        {"metadata": made, "spec": {"callbackRef": {"name": "warehouse"}} | (spec or {})}
+    )
+
+
 class World:
     """A snapshot, and a clock; `settle` carries plans out as the operator would."""
 
@@ -110,18 +135,28 @@ class World:
             before = self.snapshot.published.get(key)
             self.snapshot.published[key] = Published.of(self.revision, planned.record, before)
         if planned.secret is not None:
-            self.write(planned.secret.name, planned.secret.data, planned.secret.owner.uid, planned.secret.type)
+            secret = planned.secret
+            self.write(secret.name, secret.data, secret.owner.uid, secret.type, namespace=secret.namespace)
         if planned.status is not None:
             held = self.snapshot.objects[key]
             after = held.model_dump(mode="json", by_alias=True, exclude_none=True) | {"status": planned.status}
             self.snapshot.put(type(held).model_validate(after))
             self.snapshot.counted[key] = self.now
 
-    def write(self, name: str, data: Mapping[str, str], owner: str = "", type_: str = "Opaque", **more: Any) -> None:
+    def write(
+        self,
+        name: str,
+        data: Mapping[str, str],
+        owner: str = "",
+        type_: str = "Opaque",
+        *,
+        namespace: str = "shop",
+        **more: Any,
+    ) -> None:
         """A Secret with our label."""
         labels = {"app.kubernetes.io/managed-by": "angarium"}
         owners = (owner,) if owner else ()
-        self.snapshot.put_secret(ManagedSecret("shop", name, type_, data, labels, owners, **more))
+        self.snapshot.put_secret(ManagedSecret(namespace, name, type_, data, labels, owners, **more))
 
     def give(self, name: str = "mail", **data: str) -> None:
         """A Secret of a person's; `account_sid` stands for account-sid."""
@@ -156,13 +191,13 @@ class World:
         meta = resource.metadata.model_copy(update={"generation": generation})
         self.snapshot.put(resource.model_copy(update={"metadata": meta, "status": getattr(before, "status")}))  # noqa: B009 - each kind has one
 
-    def status(self, kind: str, name: str) -> Any:
+    def status(self, kind: str, name: str, namespace: str = "shop") -> Any:
         """The status of an object."""
-        return getattr(self.snapshot.objects[Key(kind, "shop", name)], "status")  # noqa: B009 - likewise
+        return getattr(self.snapshot.objects[Key(kind, namespace, name)], "status")  # noqa: B009 - likewise
 
-    def verdict(self, kind: str, name: str, type_: str) -> tuple[str, str, str]:
+    def verdict(self, kind: str, name: str, type_: str, namespace: str = "shop") -> tuple[str, str, str]:
         """Status, reason and message of a condition."""
-        found = next(each for each in self.status(kind, name).conditions if each.type == type_)
+        found = next(each for each in self.status(kind, name, namespace).conditions if each.type == type_)
         return found.status, found.reason, found.message
 
     def pass_time(self, **period: float) -> None:

@@ -13,18 +13,27 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from angarium.resources import API_VERSION, GROUP, KINDS, Callback, Organization, Product, Provider, Topic
+from angarium.resources import (
+    API_VERSION,
+    GROUP,
+    KINDS,
+    Callback,
+    CallbackTest,
+    Organization,
+    Product,
+    Provider,
+    Replay,
+    Topic,
+)
 from angarium_cli.dev.loader import ManifestLoader
 from angarium_operator.planning import Key
 from angarium_operator.planning.snapshot import NAMESPACE_NAME, SecretName
 
 SUFFIXES = (".yaml", ".yml", ".json")
-MODELS: dict[str, type[Product] | type[Organization] | type[Callback] | type[Provider] | type[Topic]] = {
-    kind.__name__: kind for kind in KINDS
-}
 WORDS = {"missing": "must be set", "extra_forbidden": "there is no such field"}
 
-Object = Product | Organization | Callback | Provider | Topic
+Object = Product | Organization | Callback | Provider | Topic | Replay | CallbackTest
+MODELS: dict[str, type[Object]] = {kind.__name__: kind for kind in KINDS}
 
 
 @dataclass(frozen=True, slots=True)

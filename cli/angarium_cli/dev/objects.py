@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from angarium.edits import API, MADE_BY
-from angarium.resources import Callback, Organization, Provider, Report, Topic
+from angarium.resources import Callback, CallbackTest, Organization, Provider, Replay, Report, Topic
 from angarium_cli.dev.manifests import MODELS, Manifest, Object, Problem, Reading
 from angarium_cli.dev.state import write_private
 from angarium_cli.errors import Exit, Failure
@@ -25,6 +25,15 @@ UIDS = uuid.UUID("5e8f0c1e-6b0a-4f57-9d53-2b7f2f6d3a41")  # any constant will do
 CANT_MOVE = "{} can't move to another product; create a new one"
 SECRET_STAYS = "can't change once set, since workloads mount that Secret; create a new object"  # noqa: S105 - words
 
+RUN_ONCE = "can't change, as it may have been done; create another one"
+STAYS: dict[type[Object], tuple[tuple[str, ...], str]] = {
+    Organization: (("product_ref",), CANT_MOVE.format("an organization")),
+    Callback: (("product_ref", "organization_ref"), CANT_MOVE.format("a callback")),
+    Provider: (("product_ref",), CANT_MOVE.format("a provider")),
+    Topic: (("product_ref",), CANT_MOVE.format("a topic")),
+    Replay: (("product_ref", "select", "dry_run", "webhook_id"), RUN_ONCE),
+    CallbackTest: (("callback_ref", "deadline"), RUN_ONCE),
+}
 PARENTS: dict[type[Object], str] = {Callback: "signing", Topic: "topicHash"}  # of secretName in the spec
 
 
@@ -145,31 +154,18 @@ def _stored(key: Key, declared: Object, before: Object | None, now: datetime) ->
 
 def _moved(before: Object, after: Object) -> Iterator[tuple[str, str]]:
     """The rules that an API server judges by the object as it was (`oldSelf` in the CRDs)."""
-    if isinstance(before, Callback) and isinstance(after, Callback):
-        for name, was, now in (
-            ("productRef", before.spec.product_ref, after.spec.product_ref),
-            ("organizationRef", before.spec.organization_ref, after.spec.organization_ref),
-        ):
-            if was != now:
-                yield f"spec.{name}", CANT_MOVE.format("a callback")
-    if isinstance(before, Organization) and isinstance(after, Organization):  # noqa: SIM102 - as above
-        if before.spec.product_ref != after.spec.product_ref:
-            yield "spec.productRef", CANT_MOVE.format("an organization")
-    if isinstance(before, Provider) and isinstance(after, Provider):  # noqa: SIM102 - as above
-        if before.spec.product_ref != after.spec.product_ref:
-            yield "spec.productRef", CANT_MOVE.format("a provider")
-    if isinstance(before, Topic) and isinstance(after, Topic):  # noqa: SIM102 - as above
-        if before.spec.product_ref != after.spec.product_ref:
-            yield "spec.productRef", CANT_MOVE.format("a topic")
-    parent = PARENTS.get(type(before), "credentials")
+    names, why = STAYS.get(type(before), ((), ""))
+    for name in names:
+        if getattr(before.spec, name) != getattr(after.spec, name):
+            yield f"spec.{type(before.spec).model_fields[name].alias}", why
     chosen = _secret_name(before)
     if chosen is not None and chosen != _secret_name(after):
-        yield f"spec.{parent}.secretName", SECRET_STAYS
+        yield f"spec.{PARENTS.get(type(before), 'credentials')}.secretName", SECRET_STAYS
 
 
 def _secret_name(resource: Object) -> str | None:
     """The name that was chosen for a Secret of ours."""
-    if isinstance(resource, Provider):
+    if isinstance(resource, Provider | Replay | CallbackTest):
         return None
     if isinstance(resource, Topic):
         return resource.spec.topic_hash.secret_name if resource.spec.topic_hash else None

@@ -19,7 +19,9 @@ from angarium_cli.dev.localize import localized
 from angarium_cli.dev.manifests import Reading
 from angarium_cli.dev.objects import Changes, Objects
 from angarium_cli.dev.secrets import Found, SecretFiles
+from angarium_operator.orders import Orders
 from angarium_operator.planning import Announcement, DataPlane, Finding, Key, Plan, Policy, Published, Snapshot, plan
+from angarium_operator.planning.orders import Progress
 from angarium_operator.planning.snapshot import SecretName, own_secret
 from angarium_operator.probing import Prober
 
@@ -44,6 +46,7 @@ class Reconciler:
     ) -> None:
         self.objects, self.secrets = objects, secrets
         self.snapshot = Snapshot(policy)
+        self.orders = Orders()
         self._queue, self._census = queue, Census(queue)
         self._store = ConfigStore(queue.link)
         self._announce, self._stepped = announce, stepped
@@ -132,6 +135,11 @@ class Reconciler:
         self._due |= self.snapshot.put_finding(key, finding)
         self._wake.set()
 
+    def told(self, key: Key, progress: Progress) -> None:
+        """How far a replay or a test is."""
+        self._due |= self.snapshot.put_progress(key, progress)
+        self._wake.set()
+
     async def run(self) -> None:
         """Reconcile until cancelled; survives Redis being away."""
         try:
@@ -208,6 +216,7 @@ class Reconciler:
         return any(not each.empty for each in plans.values())
 
     def _remember(self, key: Key, done: Plan) -> None:
+        self.orders.give(key, done.order)
         if key not in self.snapshot.objects:
             self._look_again.pop(key, None)
             return

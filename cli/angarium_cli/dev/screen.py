@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from angarium.resources import Callback, Condition, Provider, Topic
+from angarium.resources import Callback, CallbackTest, Condition, Provider, Replay, Topic
 from angarium_cli.dev.manifests import Object, Problem
 from angarium_operator.planning import Announcement, Key
 
@@ -16,6 +16,7 @@ INDENT = "  "
 KEYS_SAY = {"KeyRotated", "KeyRetired", "SecretRepaired"}
 CIRCUITS_SAY = {"CircuitOpen", "CircuitClosed", "AutoDisablePending", "AutoDisabled"}
 SAID = KEYS_SAY | CIRCUITS_SAY | {"EndpointFailing", "EndpointRecovered", "EndpointEnabled"}
+OUTCOMES: dict[type[Object], str] = {Replay: "Complete", CallbackTest: "Succeeded"}
 UNREMARKABLE = {None, "Healthy", "Unknown"}
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -25,8 +26,9 @@ def say(line: str = "") -> None:
     print(line, flush=True)
 
 
-def condition(resource: Object, type_: str = "Ready") -> Condition | None:
-    """One of an object's conditions, as far as it is known."""
+def condition(resource: Object, type_: str = "") -> Condition | None:
+    """One of an object's conditions, as far as it is known; else the one that counts."""
+    type_ = type_ or OUTCOMES.get(type(resource), "Ready")
     return next((each for each in resource.status.conditions if each.type == type_), None)
 
 
@@ -38,6 +40,8 @@ def name_of(key: Key, *, several: bool) -> str:
 def object_line(name: str, resource: Object, secrets: Path | None) -> str:
     """`callback/warehouse      Ready   order.*  → http://127.0.0.1:8481/hooks`"""
     state = condition(resource)
+    if state is not None and type(resource) in OUTCOMES:
+        return f"{INDENT}{name}   {state.reason}   {state.message}"
     if state is None or state.status != "True":
         why = f"{state.reason}: {state.message}" if state else "not looked at yet"
         return f"{INDENT}{name}   NotReady   {why}"

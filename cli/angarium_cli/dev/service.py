@@ -14,7 +14,7 @@ from angarium.edits import EditStore
 from angarium.edits.store import BLOCK_MS
 from angarium.link import Link
 from angarium.loops import forever
-from angarium.queue import Queue
+from angarium.queue import Intake, Ledger, Queue, Replays
 from angarium.resources import Callback, Product
 from angarium.sealing import Sealer
 from angarium.settings import RedisSettings
@@ -32,6 +32,8 @@ from angarium_gateway.service import run as run_gateway
 from angarium_operator.editor import Editor
 from angarium_operator.planning import Key, Policy
 from angarium_operator.planning.snapshot import own_secret, secret_name
+from angarium_operator.replayer import Replayer
+from angarium_operator.tester import Tester
 
 WAITING_SECONDS = BLOCK_MS / 1000 + 5.0
 SETTLED_SECONDS = 15.0  # until all objects are Ready, or it is known why not
@@ -58,6 +60,9 @@ class Dev:
         self._editor = Editor(
             EditStore(self._waiting), LocalCallbacks(self.reconciler, self._deleted), self.reconciler.snapshot
         )
+        orders, told = self.reconciler.orders, self.reconciler.told
+        self._replayer = Replayer(orders, Replays(self._queue), told)
+        self._tester = Tester(orders, Intake(self._queue), Ledger(self._queue), told)
         self._told: dict[Key, tuple[int, str]] = {}
         self._telling = False
         self._bad = False
@@ -88,6 +93,8 @@ class Dev:
                 serving(partial(run_gateway, self.settings.gateway), over),
                 beside(self.reconciler.run(), over),
                 beside(forever("edits", self._editor.step), over),
+                beside(forever("replays", self._replayer.step), over),
+                beside(forever("tests", self._tester.step), over),
                 beside(self._follow_folder(), over),
                 beside(self._follow_secrets(), over),
             ):
@@ -195,7 +202,7 @@ async def serve(options: Options, over: asyncio.Event) -> None:
         await over.wait()
 
 
-ORDER = ("product", "organization", "callback", "provider", "topic")
+ORDER = ("product", "organization", "callback", "provider", "topic", "replay", "callbacktest")
 
 
 def _storage(options: Options, state: StateFolder) -> AbstractAsyncContextManager[valkey.Storage]:

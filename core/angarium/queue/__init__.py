@@ -1,9 +1,9 @@
 """The queue: Redis Streams by shard and lane, one Lua script for each transition.
 
 `Intake` accepts (gateway), `Ledger` reads what was accepted (gateway), `Consumer` works it off and `Upkeep` keeps it in
-order (deliverer), `Reports` are what carriers tell of it (from gateway to deliverer), and `Census` counts (metrics,
-status). They share a `Queue`: the connection and the names of the shards' keys. Nothing else in the project speaks to
-Redis about deliveries.
+order (deliverer), `Replays` have much of it start anew (operator), `Reports` are what carriers tell of it (from gateway
+to deliverer), and `Census` counts (metrics, status). They share a `Queue`: the connection and the names of the shards'
+keys. Nothing else in the project speaks to Redis about deliveries.
 
 A *ticket* stands for a delivery wherever it waits: `<notification> <index> <tenant> <callback> <lane>`.
 """
@@ -20,6 +20,7 @@ from angarium.queue.layout import Layout
 from angarium.queue.ledger import Filters, Ledger, Page
 from angarium.queue.pacing import Pacing, pace
 from angarium.queue.queue import Queue
+from angarium.queue.replays import Replays
 from angarium.queue.reports import Heard, Report, Reports, Told
 from angarium.queue.roster import Roster, RosterPage
 from angarium.queue.signals import Signals
@@ -55,6 +56,7 @@ __all__ = [
     "Promotion",
     "Queue",
     "Release",
+    "Replays",
     "Report",
     "Reports",
     "Roster",

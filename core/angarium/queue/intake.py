@@ -14,7 +14,7 @@ from angarium.queue.layout import Layout
 from angarium.queue.queue import Queue, script
 
 ENQUEUE = script("enqueue")
-REDRIVE = script("redrive")
+REDRIVE = script("redrive", prelude="lines redriving")
 IDEMPOTENCY_S = 24 * 3600
 AGREED = "~"  # before the id that a key stands for: agreed on between shards, and not necessarily stored yet
 

@@ -4,6 +4,7 @@
 """
 
 from angarium.resources.callback import Callback, CallbackSpec, CallbackStatus, Disabled, Failure, Health, Signing
+from angarium.resources.callbacktest import CallbackTest, CallbackTestSpec, CallbackTestStatus, Phases
 from angarium.resources.carriers import Apprise, Block, Fcm, Slack, Smtp, Telegram, Twilio
 from angarium.resources.credentials import Credentials, Quotas, Rotation
 from angarium.resources.delivery import AutoDisable, CallbackDelivery, ProductDelivery, RateLimit, Retry
@@ -27,10 +28,11 @@ from angarium.resources.organization import Organization, OrganizationSpec, Orga
 from angarium.resources.problems import Problem, problems
 from angarium.resources.product import Product, ProductApi, ProductSpec, ProductStatus
 from angarium.resources.provider import Provider, ProviderSpec, ProviderStatus
+from angarium.resources.replay import Replay, ReplaySelection, ReplaySpec, ReplayStatus
 from angarium.resources.selectors import AllowedNamespaces, LabelSelector, Requirement
 from angarium.resources.topic import Topic, TopicSpec, TopicStatus
 
-KINDS = (Product, Organization, Callback, Provider, Topic)
+KINDS = (Product, Organization, Callback, Provider, Topic, Replay, CallbackTest)
 
 __all__ = [
     "API_VERSION",
@@ -46,6 +48,9 @@ __all__ = [
     "CallbackDelivery",
     "CallbackSpec",
     "CallbackStatus",
+    "CallbackTest",
+    "CallbackTestSpec",
+    "CallbackTestStatus",
     "Condition",
     "Credential",
     "Credentials",
@@ -59,6 +64,7 @@ __all__ = [
     "OrganizationRef",
     "OrganizationSpec",
     "OrganizationStatus",
+    "Phases",
     "Problem",
     "Product",
     "ProductApi",
@@ -71,6 +77,10 @@ __all__ = [
     "ProviderStatus",
     "Quotas",
     "RateLimit",
+    "Replay",
+    "ReplaySelection",
+    "ReplaySpec",
+    "ReplayStatus",
     "Report",
     "Requirement",
     "Resource",

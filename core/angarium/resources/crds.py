@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from angarium.resources.callback import Callback
+from angarium.resources.callbacktest import CallbackTest
 from angarium.resources.meta import GROUP, VERSION, Resource, Status
 from angarium.resources.organization import Organization
 from angarium.resources.product import Product
 from angarium.resources.provider import Provider
+from angarium.resources.replay import Replay
 from angarium.resources.schema import structural_schema
 from angarium.resources.topic import Topic
 
@@ -138,6 +140,38 @@ KINDS = (
             *WHY,
         ),
         selectable=(".spec.productRef.name", ".spec.path"),
+    ),
+    Kind(
+        Replay,
+        "replays",
+        "areplay",
+        (
+            Column("Complete", _of("Complete", "status"), description="All that it is for is back in line."),
+            Column("Reason", _of("Complete", "reason"), description="What it does, or what it waits for."),
+            Column("Matched", ".status.matched", "integer", description="Deliveries that it is for."),
+            Column("Redriven", ".status.redriven", "integer", description="How many are back in line."),
+            AGE,
+            Column("Dry run", ".spec.dryRun", "boolean", wide=True),
+            Column("Left out", ".status.leftOut", "integer", wide=True),
+            Column("Message", _of("Complete", "message"), wide=True),
+        ),
+        selectable=(".spec.productRef.name",),
+    ),
+    Kind(
+        CallbackTest,
+        "callbacktests",
+        "acbt",
+        (
+            Column("Succeeded", _of("Succeeded", "status"), description="The receiver took it."),
+            Column("Reason", _of("Succeeded", "reason"), description="Why not, or what it waits for."),
+            Column("Callback", ".spec.callbackRef.name"),
+            Column("HTTP", ".status.httpStatus", "integer", description="The status of the answer."),
+            Column("ms", ".status.phases.totalMs", "integer", description="How long all of it took."),
+            AGE,
+            Column("Address", ".status.address", wide=True),
+            Column("Message", _of("Succeeded", "message"), wide=True),
+        ),
+        selectable=(".spec.callbackRef.name",),
     ),
 )
 

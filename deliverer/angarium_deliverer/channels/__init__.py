@@ -48,6 +48,7 @@ class Way:
     policy: EgressPolicy
     ca_file: str | None = None
     public_url: str = ""  # where carriers reach the gateway; empty: they don't
+    pod: str = ""  # this deliverer
 
 
 @dataclass(frozen=True, slots=True)

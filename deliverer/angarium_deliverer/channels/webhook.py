@@ -19,7 +19,7 @@ from angarium.records import CallbackRecord
 from angarium.signing import Signer
 from angarium.telemetry.traces import trace_headers
 from angarium.topics import payload_of
-from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason, header_lines
+from angarium_deliverer.dialer import FRAMING_HEADERS, Answer, Dialer, DialError, DialReason, Trace, header_lines
 
 USER_AGENT = "Angarium/" + ".".join(__version__.split(".")[:2])
 SHOWN_BODY_BYTES = 2048  # of an answer, in the timeline: what people need to see why; Redis keeps it for each attempt
@@ -34,20 +34,25 @@ class Webhook:
 
     name = "webhook"
 
-    def __init__(self, dialer: Dialer, clock: Callable[[], float] = time.time) -> None:
-        self._dialer, self._clock = dialer, clock
+    def __init__(self, dialer: Dialer, clock: Callable[[], float] = time.time, pod: str = "") -> None:
+        """`pod`: who tests are told to come from."""
+        self._dialer, self._clock, self._pod = dialer, clock, pod
 
     async def deliver(self, attempt: Attempt, callback: CallbackRecord, signer: Signer) -> Outcome:
         """One POST of the notification's very bytes, signed at this moment with every live key."""
-        body, now = attempt.notification.body, int(self._clock())
+        body, now, id_ = attempt.notification.body, int(self._clock()), attempt.delivery
         if body[:1] == b"[":  # posted to a topic: others get something else of it
             body = payload_of(body)
+        if attempt.reference:  # a replay that wants it processed again
+            id_ = f"{id_}_{attempt.reference}"
         changing = (
-            ("webhook-id", attempt.delivery),
+            ("webhook-id", id_),
             ("webhook-timestamp", str(now)),
-            ("webhook-signature", signer.sign(attempt.delivery, now, body)),
+            ("webhook-signature", signer.sign(id_, now, body)),
             *trace_headers(),
         )
+        if attempt.notification.test:
+            return await self._test(callback, changing, body)
         try:
             answer = await self._dialer.post(
                 callback.url,
@@ -58,9 +63,39 @@ class Webhook:
                 lines=_same_lines(callback.headers),
             )
         except DialError as error:
-            result = Result.PERMANENT if error.reason in _FINAL else Result.RETRYABLE
-            return Outcome(result, error.reason.value, error.detail)
-        return judge(answer, callback.non_retryable_statuses, self._clock())
+            outcome = _failed(error)
+        else:
+            outcome = judge(answer, callback.non_retryable_statuses, self._clock())
+        if attempt.reference and outcome.result is Result.RETRYABLE:
+            outcome.reference = attempt.reference
+        return outcome
+
+    async def _test(self, callback: CallbackRecord, changing: tuple[tuple[str, str], ...], body: bytes) -> Outcome:
+        """The same, and its outcome tells the way."""
+        trace = Trace()
+        try:
+            answer = await self._dialer.trace(
+                trace,
+                callback.url,
+                changing,
+                body,
+                timeout=callback.timeout_s,
+                in_cluster=callback.in_cluster,
+                lines=_same_lines(callback.headers),
+            )
+        except DialError as error:
+            outcome = _failed(error)
+        else:
+            outcome = judge(answer, callback.non_retryable_statuses, self._clock())
+        signatures = [each.partition(",")[0] for each in dict(changing)["webhook-signature"].split(" ")]
+        shown = trace.as_json() | {"signatures": signatures, "deliverer": self._pod}
+        outcome.response = {**(outcome.response or {}), "trace": shown}
+        return outcome
+
+
+def _failed(error: DialError) -> Outcome:
+    result = Result.PERMANENT if error.reason in _FINAL else Result.RETRYABLE
+    return Outcome(result, error.reason.value, error.detail)
 
 
 def judge(answer: Answer, final_statuses: Container[int], now: float) -> Outcome:

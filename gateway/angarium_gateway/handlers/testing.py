@@ -6,11 +6,10 @@ signature. It differs in one thing: it has a single attempt.
 
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from angarium.notifications import DeliveryState, Notification, Priority, Status, Stored, Target
-from angarium.payload import payload
+from angarium.payload import TEST_DATA, TEST_EVENT, payload
 from angarium.queue import BacklogFull
 from angarium.records import CallbackRecord
 from angarium.telemetry.traces import CURRENT
@@ -25,8 +24,6 @@ from angarium_gateway.problems import BACKLOG, NOT_FOUND, NOT_TESTABLE, UNDECIDE
 from angarium_gateway.requests import TestRequest, read_members
 from angarium_gateway.waiting import awaited, one_more
 
-EVENT = "angarium.test"
-DATA = orjson.dumps({"test": True})
 MARGIN = 10.0  # s beyond the callback's time-out that a deliverer has to take it
 MOST_TESTS = 16  # of one tenant that this gateway waits for at a time: each looks into Redis again and again
 
@@ -38,7 +35,7 @@ async def test(request: web.Request, caller: Caller) -> Answer:
     read_members(TestRequest, members)
     record = _testable(request, caller)
     app[VITALS].require_room()
-    notification = _compose(request, caller, record, DATA if data is None else data)
+    notification = _compose(request, caller, record, TEST_DATA if data is None else data)
     with one_more(app[TESTS], caller.tenant.id, MOST_TESTS, "tests"):
         await _store(app, notification, caller)
         stored = await awaited(app, notification.id, record.timeout_s + MARGIN)
@@ -77,8 +74,8 @@ def _compose(request: web.Request, caller: Caller, record: CallbackRecord, data:
         id=app[INTAKE].new_id(tenant.id, None, now),
         tenant=tenant.id,
         product=tenant.product,
-        event=EVENT,
-        body=payload(EVENT, now, data),
+        event=TEST_EVENT,
+        body=payload(TEST_EVENT, now, data),
         priority=Priority.HIGH,
         created_ms=now,
         targets=(Target(record.id, f"{record.namespace}/{record.name}"),),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from angarium.records import Record
+from angarium_operator.planning.orders import Order
 from angarium_operator.planning.probes import Probe
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -59,6 +60,8 @@ class Plan:
     look_again: datetime | None = None
     read: str = ""  # name of a Secret that is referred to: read it, and plan anew; nothing else is due before that
     probe: Probe | None = None  # to be asked of an account, beside all this
+    order: Order | None = None  # a replay or a test that is to go on, beside all this; None: it is to stop
+    delete: bool = False  # the object itself, whose time is over
     recheck: str = ""  # name of a Secret that was not ours: see whether it still is there
     pending: str = field(default="", repr=False)  # a new key to remember until it is in its Secret
     ready: bool = False
@@ -67,4 +70,5 @@ class Plan:
     @property
     def empty(self) -> bool:
         """Whether nothing is to be written."""
-        return not (self.record or self.withdraw or self.secret or self.status is not None or self.announcements)
+        written = self.record or self.withdraw or self.secret or self.status is not None or self.announcements
+        return not (written or self.delete)

@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 
 from angarium.identifiers import resource_id
-from angarium.resources import Binding, Callback, Product, Provider, Resource, Topic
+from angarium.resources import Binding, Callback, CallbackTest, Product, Provider, Replay, Resource, Topic
 from angarium_operator.planning import programmed
 from angarium_operator.planning.actions import Plan
 from angarium_operator.planning.addresses import refusal
+from angarium_operator.planning.callback_tests import plan_test
 from angarium_operator.planning.health import plan_health
 from angarium_operator.planning.issuers import issuer_verdict
 from angarium_operator.planning.issuing import Keys, issue
 from angarium_operator.planning.providers import plan_provider
 from angarium_operator.planning.references import Resolved, resolve
+from angarium_operator.planning.replays import plan_replay
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
 from angarium_operator.planning.status import issued_status_of, spare_counts, status_of, with_status
 from angarium_operator.planning.topics import plan_topic
@@ -40,6 +42,10 @@ def plan(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
         return plan_provider(snapshot, key, resource, now)
     if isinstance(resource, Topic):
         return plan_topic(snapshot, key, resource, now)
+    if isinstance(resource, Replay):
+        return plan_replay(snapshot, key, resource, now)
+    if isinstance(resource, CallbackTest):
+        return plan_test(snapshot, key, resource, now)
     resolved = resolve(snapshot, key, resource)
     accepted = _accepted(snapshot, resource)
     keys = issue(snapshot, key, resource, resolved, accepted, now)

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from angarium.resources import Callback, Organization, Product, Resource, Topic
+from angarium.resources import Callback, Organization, Product, Replay, Resource, Topic
 from angarium_operator.planning.snapshot import Key, Snapshot, references
 from angarium_operator.planning.verdicts import Verdict, no, yes
 
@@ -28,7 +28,7 @@ def resolve(snapshot: Snapshot, key: Key, resource: Resource) -> Resolved:
             if not isinstance(organization, Organization):
                 return Resolved(_missing(target))
             return resolve(snapshot, target, organization)._replace(organization=organization)
-        case Topic():
+        case Topic() | Replay():
             return _product(snapshot, key, references(key, resource)[0])
         case _:
             (target,) = references(key, resource)

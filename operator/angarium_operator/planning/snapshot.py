@@ -14,10 +14,23 @@ from typing import NamedTuple
 from angarium.identifiers import resource_id
 from angarium.queue.census import CallbackHealth
 from angarium.records import Record
-from angarium.resources import Callback, Health, ObjectMeta, Organization, Product, Provider, Report, Resource, Topic
+from angarium.resources import (
+    Callback,
+    CallbackTest,
+    Health,
+    ObjectMeta,
+    Organization,
+    Product,
+    Provider,
+    Replay,
+    Report,
+    Resource,
+    Topic,
+)
 from angarium.resources.topic import Integration
 from angarium.sealing import Sealer
 from angarium_operator.planning.dataplane import DataPlane
+from angarium_operator.planning.orders import Progress
 from angarium_operator.planning.packed import Packed, pack, unpack
 from angarium_operator.planning.probes import Finding
 
@@ -28,7 +41,7 @@ API_KEY_SUFFIX, SIGNING_SUFFIX, HASH_SUFFIX = "-angarium", "-signing", "-topic-h
 class Key(NamedTuple):
     """Names an object; as text it is the key of its record: `callback/shop/warehouse`."""
 
-    kind: str  # product, organization, callback, provider or topic
+    kind: str  # product, organization, callback, provider, topic, replay or callbacktest
     namespace: str
     name: str
 
@@ -154,6 +167,7 @@ class Snapshot:
     referred: dict[SecretName, Mapping[str, str] | None] = field(default_factory=dict, repr=False)
     """People's Secrets that providers refer to, as last read; None: there is none. What isn't here must be read."""
     findings: dict[Key, Finding] = field(default_factory=dict)  # what providers' accounts answered last
+    progress: dict[Key, Progress] = field(default_factory=dict)  # of replays and tests, as it was told last
     namespaces: dict[str, Mapping[str, str]] = field(default_factory=dict)
     published: dict[Key, Published] = field(default_factory=dict)
     stored: bool = True
@@ -194,6 +208,7 @@ class Snapshot:
         self.pending.pop(key, None)
         self.findings.pop(key, None)
         self.endpoints.pop(key, None)
+        self.progress.pop(key, None)
         if (before := self.objects.pop(key, None)) is not None:
             self._unlink(key, before)
         return {key} | around
@@ -232,6 +247,13 @@ class Snapshot:
         if key not in self.objects:
             return set()
         self.findings[key] = finding
+        return {key}
+
+    def put_progress(self, key: Key, progress: Progress) -> set[Key]:
+        """Take in how far a replay or a test is."""
+        if key not in self.objects:
+            return set()
+        self.progress[key] = progress
         return {key}
 
     def put_namespace(self, name: str, labels: Mapping[str, str]) -> set[Key]:
@@ -331,6 +353,12 @@ def references(key: Key, resource: Resource) -> tuple[Key, ...]:
             return (Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name),)
         case Callback(spec=spec) if spec.organization_ref is not None:
             return (Key("organization", key.namespace, spec.organization_ref.name),)
+        case Replay(spec=spec):
+            product = Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name)
+            chosen = [Key("callback", each.namespace or key.namespace, each.name) for each in spec.select.callback_refs]
+            return (product, *chosen)
+        case CallbackTest(spec=spec):
+            return (Key("callback", key.namespace, spec.callback_ref.name),)
         case Topic(spec=spec):
             product = Key("product", spec.product_ref.namespace or key.namespace, spec.product_ref.name)
             return (product, *(integration_key(key, each) for each in spec.integrations))
@@ -356,7 +384,9 @@ def referred_secret(resource: Resource) -> SecretName | None:
 
 def own_secret(resource: Resource) -> SecretName | None:
     """The Secret that the operator makes for an object, where it makes one."""
-    if isinstance(resource, Provider) or (isinstance(resource, Topic) and not resource.spec.hash_required):
+    if isinstance(resource, Provider | Replay | CallbackTest) or (
+        isinstance(resource, Topic) and not resource.spec.hash_required
+    ):
         return None
     return secret_name(resource)
 

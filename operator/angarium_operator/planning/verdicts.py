@@ -8,7 +8,8 @@ from angarium.resources import Condition
 
 Truth = Literal["True", "False", "Unknown"]
 FEEDS_READY = ("Accepted", "ResolvedRefs", "CredentialsReady", "Programmed")
-OURS = frozenset({*FEEDS_READY, "Ready", "EndpointHealthy", "Authenticated"})
+STEPS = ("Resolved", "Connected", "Secured", "Signed", "Answered")  # of a test, as it goes
+OURS = frozenset({*FEEDS_READY, "Ready", "EndpointHealthy", "Authenticated", "Complete", "Succeeded", *STEPS})
 PENDING = "Pending"
 
 
