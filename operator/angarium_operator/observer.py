@@ -13,6 +13,7 @@ from angarium.identifiers import resource_id
 from angarium.link import Link
 from angarium.queue.census import CallbackHealth, Census
 from angarium.resources import Callback, Health
+from angarium.telemetry.families import Family
 from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
 from angarium_operator.kinds import RESOURCES as KINDS
 from angarium_operator.planning import DataPlane, Key, Snapshot
@@ -61,7 +62,7 @@ class Observer:
         self._snapshot = snapshot
         self._best = UNKNOWN
         self._pause = 0.0  # s before the next look at the data plane
-        self._unhealthy: set[tuple[str, str]] = set()
+        self._unhealthy = Family(UNHEALTHY)
 
     async def watch_plane(self) -> None:
         """One look, and the time until the next: short while the data plane takes something up, long otherwise."""
@@ -153,12 +154,9 @@ class Observer:
         by_health = Counter(callback.status.health or "Unknown" for _, callback in callbacks)
         for health in get_args(Health):
             CALLBACKS.labels(health).set(by_health[health])
-        unhealthy = {(key.namespace, key.name) for key, callback in callbacks if callback.status.health in BAD}
-        for gone in self._unhealthy - unhealthy:
-            UNHEALTHY.remove(*gone)
-        for each in unhealthy:
-            UNHEALTHY.labels(*each).set(1)
-        self._unhealthy = unhealthy
+        self._unhealthy.show(
+            {(key.namespace, key.name): 1 for key, callback in callbacks if callback.status.health in BAD}
+        )
         counts = Counter((key.kind, ready) for key, ready in self._reconciler.ready.items())
         for kind in KINDS:
             for ready in (True, False):

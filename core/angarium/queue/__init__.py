@@ -9,8 +9,9 @@ A *ticket* stands for a delivery wherever it waits: `<notification> <index> <ten
 """
 
 from angarium.cursors import InvalidCursor
-from angarium.queue.census import Backlog, CallbackHealth, Census
+from angarium.queue.census import Backlog, CallbackHealth, Census, Memory, Share
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
+from angarium.queue.draining import Headway, drain_seconds
 from angarium.queue.duplicates import Duplicates
 from angarium.queue.endings import Ending, Endings
 from angarium.queue.expander import Expander, Progress
@@ -37,6 +38,7 @@ __all__ = [
     "Entry",
     "Expander",
     "Filters",
+    "Headway",
     "Heard",
     "Idempotency",
     "IdempotencyConflict",
@@ -45,6 +47,7 @@ __all__ = [
     "Layout",
     "Ledger",
     "Limit",
+    "Memory",
     "Pacing",
     "Page",
     "Progress",
@@ -56,10 +59,12 @@ __all__ = [
     "Roster",
     "RosterPage",
     "Settlement",
+    "Share",
     "Signals",
     "Started",
     "Taken",
     "Told",
     "Upkeep",
+    "drain_seconds",
     "pace",
 ]

@@ -21,6 +21,7 @@ for i = 5, #ARGV, 2 do
     redis.call('HDEL', KEYS[1], 'r' .. index)
     redis.call('HINCRBY', KEYS[1], 'open', 1)
     redis.call('HINCRBY', COUNTERS, state, -1)
+    if redis.call('HINCRBY', DEAD, tenant, -1) <= 0 then redis.call('HDEL', DEAD, tenant) end
     redis.call('HINCRBY', base .. 'backlog', tenant, 1)
     redis.call('HINCRBY', base .. 'callbacks:backlog', callback, 1)
     redis.call('ZREM', base .. 'expiry', id .. ' ' .. tenant)
