@@ -74,7 +74,7 @@ class ShardKeys:
 
     @cached_property
     def counters(self) -> str:
-        """HASH of totals: notifications; deliveries accepted, delivered, refused, dead; attempts settled, stale, recovered.
+        """HASH of totals: notifications, deliveries accepted, delivered, refused, dead; settles, stale; recoveries.
 
         A redrive lowers refused and dead.
         """

@@ -58,7 +58,7 @@ class Sampler:
     async def _show_products(self) -> None:
         """Each product with its organizations; one of which nothing waits is shown with 0."""
         product_of = products(self._tail.records.values())
-        dead = dict.fromkeys(((name,) for name in product_of.values()), 0)
+        dead: dict[tuple[str, ...], float] = {(name,): 0 for name in product_of.values()}
         waiting = dict(dead)
         for tenant, share in (await self._census.shares()).items():
             name = (product_of.get(tenant, DELETED),)

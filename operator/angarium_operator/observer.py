@@ -155,7 +155,7 @@ class Observer:
         for health in get_args(Health):
             CALLBACKS.labels(health).set(by_health[health])
         self._unhealthy.show(
-            {(key.namespace, key.name): 1 for key, callback in callbacks if callback.status.health in BAD}
+            {(f"{key.namespace}/{key.name}",): 1 for key, callback in callbacks if callback.status.health in BAD}
         )
         counts = Counter((key.kind, ready) for key, ready in self._reconciler.ready.items())
         for kind in KINDS:

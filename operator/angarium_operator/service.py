@@ -12,6 +12,7 @@ from angarium.egress import EgressPolicy
 from angarium.link import Link
 from angarium.loops import forever
 from angarium.queue import Census, Layout, Queue
+from angarium.telemetry.metrics import show_running
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.apply import Applier
@@ -35,6 +36,7 @@ from angarium_operator.vigil import Vigil
 async def run(settings: OperatorSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Reconcile until `stop` is set. `ready` is set when all there is was read once."""
     probes = Probes()
+    show_running("operator")
     probes.ready["objects"] = lambda: "they have not been listed yet"
     async with (
         Api(settings.kubeconfig) as api,

@@ -9,8 +9,7 @@ __all__ = ["REGISTRY"]  # every metric below lands there; each process shows it
 LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 DURATION = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
-BUILD = Gauge("angarium_build_info", "1, labelled with the version that runs", ["version"])
-BUILD.labels(__version__).set(1)
+BUILD = Gauge("angarium_build_info", "1, labelled with what runs in this process", ["component", "version"])
 REDIS_UP = Gauge("angarium_redis_up", "Whether the last exchange with Redis went well")
 REDIS_FAILOVERS = Counter(
     "angarium_redis_failovers", "Failovers, restarts and replacements of Redis: each may lose its last writes", ["how"]
@@ -84,7 +83,7 @@ WAITING = Gauge("angarium_product_backlog", "Deliveries that wait, scheduled and
 
 # operator
 CALLBACKS = Gauge("angarium_callbacks", "Callbacks by the health of their endpoint", ["health"])
-UNHEALTHY = Gauge("angarium_callback_unhealthy", "1 for each callback whose endpoint fails", ["namespace", "name"])
+UNHEALTHY = Gauge("angarium_callback_unhealthy", "1 for each callback whose endpoint fails", ["callback"])
 RESOURCES = Gauge("angarium_operator_resources", "Resources by kind and readiness", ["kind", "ready"])
 RECONCILIATIONS = Counter("angarium_operator_reconciliations", "Reconciliations", ["kind", "result"])
 RECONCILE_DURATION = Histogram(
@@ -103,6 +102,11 @@ PROBES = Counter("angarium_operator_probes", "Probes of providers' accounts, by 
 EDITS = Counter("angarium_operator_edits", "Changes of Callbacks that callers asked for", ["action", "result"])
 QUEUE_DEPTH = Gauge("angarium_operator_queue_depth", "Objects that wait to be reconciled")
 CONFIG_REVISION = Gauge("angarium_operator_config_revision", "Last revision published")
+
+
+def show_running(component: str) -> None:
+    """gateway, deliverer or operator."""
+    BUILD.labels(component, __version__).set(1)
 
 
 def show_memory(used: int, limit: int) -> None:
