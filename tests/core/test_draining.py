@@ -57,10 +57,10 @@ async def test_notes_of_counters_that_were_lost_are_dropped(
     redis_settings: RedisSettings, redis_client: redis.asyncio.Redis
 ) -> None:
     async with scene(redis_settings, redis_client) as shop:
-        await redis_client.lpush(shop.keys.progress, "5 1000")  # type: ignore[misc]  # redis-py's union
+        await redis_client.lpush(shop.keys.progress, "5 1000")
         [seen] = await Census(shop.queue).headway()
         assert seen.notes == ()
-        assert await redis_client.llen(shop.keys.progress) == 1  # type: ignore[misc]  # likewise
+        assert await redis_client.llen(shop.keys.progress) == 1
 
 
 async def _age_notes(shop: Scene, ms: int) -> None:
