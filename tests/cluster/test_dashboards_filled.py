@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ import pytest
 from tests.cluster.operating import Stage
 from tests.deliverer.receivers import Receiver, reply
 from tests.monitoring.prometheus import prometheus, query
-from tests.monitoring.tools import tool
+from tests.monitoring.tools import RUNBOOKS, tool
 from tests.ports import free_port
 
 from angarium.telemetry.dashboards import DASHBOARDS
@@ -108,10 +109,20 @@ async def test_every_panel_finds_data(stage: Stage, running: Running, tmp_path: 
         try:
             async with prometheus(tmp_path, running.probes) as client:
                 assert await unfilled(client) == []
+                for expr in told():
+                    await query(client, expr)  # it is understood; whether it finds anything is the night's matter
                 await rules_are_well(client)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
+
+
+def told() -> list[str]:
+    """The queries that runbooks tell to make."""
+    texts = [page.read_text() for page in sorted(RUNBOOKS.glob("*.md"))]
+    found = [expr for text in texts for expr in re.findall(r"promtool query [^']*'([^']+)'", text)]
+    assert len(found) > 40
+    return found
 
 
 def _key(secret: dict[str, Any]) -> str:

@@ -130,6 +130,6 @@ def test_each_alert_is_seen_firing_and_silent() -> None:
 
 
 def test_rules_are_well_formed() -> None:
-    command = [tool("promtool"), "check", "rules", "--lint-fatal", *sorted(ALERTS.glob("*.yaml"))]
+    command = [tool("promtool"), "check", "rules", "--lint-fatal", *map(str, sorted(ALERTS.glob("*.yaml")))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
