@@ -32,6 +32,7 @@ check: $(READY) ## lint, types, import contracts, generated files fresh
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m angarium.resources.crds --check crds helm/angarium/files/crds
 	@$(BIN)/python -m helm.generate --check
+	@$(BIN)/python -m angarium.telemetry.dashboards --check helm/angarium/files/dashboards
 
 format: $(READY) ## let ruff format and mend what it can
 	@$(BIN)/ruff format .
@@ -42,6 +43,9 @@ crds: $(READY) ## write crds/*.yaml from the models
 
 chart: $(READY) ## write the chart's table of values and its closed networks
 	@$(BIN)/python -m helm.generate --write
+
+dashboards: $(READY) ## write the chart's Grafana dashboards from their declarations
+	@$(BIN)/python -m angarium.telemetry.dashboards --write helm/angarium/files/dashboards
 
 .bench/.ready: requirements/bench.txt requirements/bench-arq.txt | $(READY)
 	@echo "setting up .bench (once): the libraries that it compares with"
@@ -76,4 +80,4 @@ lock: ## pin all dependencies again (needs uv)
 clean: ## forget .venv and all that was built
 	@rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 
-.PHONY: help setup quickstart test check format crds chart bench chaos scale e2e lock clean
+.PHONY: help setup quickstart test check format crds chart dashboards bench chaos scale e2e lock clean

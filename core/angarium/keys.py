@@ -74,7 +74,7 @@ class ShardKeys:
 
     @cached_property
     def counters(self) -> str:
-        """HASH of totals: notifications; deliveries accepted, delivered, refused and dead; stale settles; recoveries.
+        """HASH of totals: notifications, deliveries accepted, delivered, refused, dead; settles, stale; recoveries.
 
         A redrive lowers refused and dead.
         """
@@ -84,6 +84,16 @@ class ShardKeys:
     def backlog(self) -> str:
         """HASH tenant → waiting deliveries."""
         return f"{self._base}backlog"
+
+    @cached_property
+    def dead(self) -> str:
+        """HASH tenant → refused and dead deliveries that are kept."""
+        return f"{self._base}dead"
+
+    @cached_property
+    def progress(self) -> str:
+        """LIST of `<ms> <settles until then>`, the latest first, of the last minute or so."""
+        return f"{self._base}progress"
 
     @cached_property
     def expiry(self) -> str:
@@ -104,9 +114,10 @@ class ShardKeys:
     def callback_standing(self) -> str:
         """HASH callback → how it stands, packed: 14 numbers and 2 words (codec.Standing reads them).
 
-        In flight; whether one is waited for to land; µs from which its rate limit counts; next probe and since when its
-        circuit is open (ms; 0: closed); start of the breaker's window (ms), successes and failures in it, and in the
-        one before; last success, first and last failure (ms); failures in a row; endpoint token; last reason.
+        In flight; whether one is waited for to land, or until when it had no share (lines.lua); µs from which its rate
+        limit counts; next probe and since when its circuit is open (ms; 0: closed); start of the breaker's window (ms),
+        successes and failures in it, and in the one before; last success, first and last failure (ms); failures in a
+        row; endpoint token; last reason.
         """
         return f"{self._base}callbacks:standing"
 

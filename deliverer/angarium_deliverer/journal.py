@@ -3,7 +3,6 @@
 import logging
 import time
 from functools import lru_cache
-from http import HTTPStatus
 
 import orjson
 from prometheus_client import Counter, Histogram
@@ -11,9 +10,9 @@ from prometheus_client import Counter, Histogram
 from angarium.notifications import Attempt, Notification, Outcome, Priority, Target
 from angarium.retries import Decision, Move
 from angarium.telemetry import logs, metrics
+from angarium_deliverer.reasons import bounded
 
 log = logging.getLogger(__name__)
-_STATUSES = {f"http_{status.value}" for status in HTTPStatus} | {"http_3xx"}
 
 
 def timeline_entry(attempt: Attempt, decision: Decision, outcome: Outcome, took: float) -> bytes:
@@ -67,6 +66,11 @@ def attempt_made(channel: str, attempt: Attempt, decision: Decision, took: float
     _duration(channel).observe(took)
     if due is not None and decision.move not in {Move.RETRY, Move.SENT} and not attempt.notification.test:
         _settled(channel, attempt.notification, decision.move)
+
+
+def delivered_when_due(priority: Priority, due_ms: int) -> None:
+    """What the objective counts: how long after it was due a callback got what nothing but us could hold up."""
+    _delay(priority).observe(max(0.0, time.time() - due_ms / 1000))
 
 
 def refused(channel: str, attempt: Attempt, reason: str) -> None:
@@ -128,6 +132,6 @@ def _latency(priority: Priority) -> Histogram:
     return metrics.DELIVERY_LATENCY.labels(priority.value)
 
 
-def bounded(reason: str) -> str:
-    """A label value: receivers may answer any number, but only known statuses become labels of their own."""
-    return reason if not reason.startswith("http_") or reason in _STATUSES else "http_other"
+@lru_cache
+def _delay(priority: Priority) -> Histogram:
+    return metrics.DELIVERY_DELAY.labels(priority.value)

@@ -205,6 +205,8 @@ class Relay:
         if due is not None:
             await self._not_sent(attempt, decision.move)
         journal.attempt_made(outlet.channel, attempt, decision, took, due)
+        if started.due_ms and due is not None and decision.move is Move.DELIVERED and _counts(attempt):
+            journal.delivered_when_due(notification.priority, started.due_ms)
         if decision.delay:
             self._promoter.hurry(decision.delay)
 
@@ -217,6 +219,11 @@ class Relay:
         """What an endpoint did that was replaced meanwhile says nothing of the new one."""
         current = self._directory.outlet(attempt.notification.tenant, attempt.target)
         return current is not None and current.endpoint == outlet.endpoint
+
+
+def _counts(attempt: Attempt) -> bool:
+    """Whether it is about a callback, and no test: providers have rates of their own, which no shard knows."""
+    return not attempt.target.to and not attempt.notification.test
 
 
 def _refusal(started: Started) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from angarium.mounted import LOOK_EVERY, Mounted
 from angarium.people import People
 from angarium.queue import Census, Consumer, Duplicates, Expander, Layout, Pacing, Queue, Upkeep
 from angarium.sealing import Sealer
+from angarium.telemetry.metrics import show_running
 from angarium.telemetry.probes import Probes
 from angarium.telemetry.traces import tracing_of
 from angarium_deliverer.announcer import Announcer
@@ -41,6 +42,7 @@ STUCK_AFTER = 60.0  # s without a look while Redis is there and a slot is free
 async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Deliver until `stop` is set, then drain."""
     probes, policy = Probes(), egress_policy(settings)
+    show_running("deliverer")
     async with (
         Queue(settings.redis, settings.shards) as queue,
         Consumer(queue, settings.pod) as consumer,

@@ -72,7 +72,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         presence = Presence(queue.link, "gateway", settings.pod, lambda: tail.applied)
         tail.on_applied(presence.hurry)
         tail.on_applied(app[keys.ISSUERS].hurry)
-        vitals = Vitals(queue, tail, settings.gateway_memory_limit)
+        vitals = Vitals(queue, tail, app[keys.DIRECTORY], settings.gateway_memory_limit)
         app[keys.LAYOUT] = layout = Layout(queue, writes=True)
         app[keys.INTAKE], app[keys.LEDGER], app[keys.VITALS] = Intake(queue, layout), Ledger(queue), vitals
         app[keys.ROSTER] = Roster(queue)

@@ -29,9 +29,15 @@ def authenticate(directory: Directory, tokens: Tokens, headers: Mapping[str, str
     sha256 = apikeys.digest(text)
     caller = directory.caller(sha256)
     if caller is None and text.count(".") == 2 and "X-API-Key" not in headers:
-        return tokens.caller(text, sha256)
-    if caller is None or _expired(caller.key.expires_ms):
+        caller = tokens.caller(text, sha256)
+    if caller is None:
         raise unauthenticated()
+    expires_ms = caller.key.expires_ms
+    if expires_ms is not None:
+        now = time.time()
+        if expires_ms <= now * 1000:
+            raise unauthenticated()
+        directory.note_use(caller, now)
     return caller
 
 
@@ -47,7 +53,3 @@ def _presented(headers: Mapping[str, str]) -> str:
         return key.strip()
     scheme, _, credentials = headers.get("Authorization", "").partition(" ")
     return credentials.strip() if scheme.lower() == "bearer" else ""
-
-
-def _expired(expires_ms: int | None) -> bool:
-    return expires_ms is not None and expires_ms <= time.time() * 1000

@@ -127,6 +127,8 @@ class Directory:
     def __init__(self) -> None:
         self._records: dict[str, AnyRecord] = {}
         self._callers: dict[str, Caller] = {}  # by the SHA-256 of their key
+        self._expiring: dict[str, Caller] = {}  # those of them whose key is to end
+        self._used: dict[tuple[str, str], float] = {}  # when these were last seen, by tenant and key id
         self._trusts: dict[str, Trust] = {}  # by tenant id, which is the issuer of its own tokens
         self._trusting: dict[str, dict[str, Trust]] = {}  # by the issuer's URL, then by tenant id
         self._subscriptions: dict[str, Subscriptions] = {}
@@ -149,6 +151,19 @@ class Directory:
     def caller(self, sha256: str) -> Caller | None:
         """Whose key has that hash."""
         return self._callers.get(sha256)
+
+    @property
+    def expiring(self) -> tuple[Caller, ...]:
+        """Whose key is to end."""
+        return tuple(self._expiring.values())
+
+    def note_use(self, caller: Caller, now: float) -> None:
+        """Of a key that is to end, or of a token signed beside it; `now` in epoch seconds."""
+        self._used[caller.tenant.id, caller.key.id] = now
+
+    def last_use(self, caller: Caller) -> float | None:
+        """Epoch seconds; None: never here."""
+        return self._used.get((caller.tenant.id, caller.key.id))
 
     def subscriptions(self, tenant: str) -> Subscriptions:
         """A tenant's callbacks."""
@@ -187,6 +202,9 @@ class Directory:
             if record is not None:
                 self._records[key] = record
                 self._learn(record)
+        if self._used:
+            known = {(caller.tenant.id, caller.key.id) for caller in self._expiring.values()}
+            self._used = {which: at for which, at in self._used.items() if which in known}
 
     def _learn(self, record: AnyRecord) -> None:
         if isinstance(record, CallbackRecord):
@@ -199,7 +217,9 @@ class Directory:
         else:
             tenant = _tenant(record)
             for key in record.keys:
-                self._callers[key.sha256] = Caller(tenant, key, f"key {key.id}")
+                self._callers[key.sha256] = caller = Caller(tenant, key, f"key {key.id}")
+                if key.expires_ms is not None:
+                    self._expiring[key.sha256] = caller
             self._trust(record, tenant)
 
     def _trust(self, record: ProductRecord | OrganizationRecord, tenant: Tenant) -> None:
@@ -238,6 +258,7 @@ class Directory:
             known = self._callers.get(key.sha256)
             if known is not None and known.tenant.id == record.id:
                 del self._callers[key.sha256]
+                self._expiring.pop(key.sha256, None)
 
 
 def _drop(index: dict[K, dict[str, V]], at: K, key: str) -> None:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from angarium.loops import forever
+from angarium.telemetry.metrics import show_running
 from angarium.telemetry.probes import Probes
 from angarium_gateway import appkeys as keys
 from angarium_gateway.app import create_app
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 async def run(settings: GatewaySettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Serve until `stop` is set; `ready` is set once this gateway listens and has read its config."""
     probes = Probes()
+    show_running("gateway")
     app = create_app(settings, probes, stop)
     host, port = settings.gateway_host, settings.gateway_port
     tls = _tls(settings)

@@ -10,6 +10,8 @@ import logging
 from angarium.config import ConfigStore, ConfigTail, read_live
 from angarium.queue import Census, Queue
 from angarium.telemetry import metrics
+from angarium.telemetry.families import Family
+from angarium_gateway.directory import Directory
 from angarium_gateway.problems import full, unavailable
 
 log = logging.getLogger(__name__)
@@ -20,9 +22,11 @@ PATIENCE = 2.0  # s that Redis may be away before requests are refused without t
 class Vitals:
     """`gateways` live now, this one included; at least 1."""
 
-    def __init__(self, queue: Queue, tail: ConfigTail, memory_limit: float) -> None:
+    def __init__(self, queue: Queue, tail: ConfigTail, directory: Directory, memory_limit: float) -> None:
         self._queue = queue
         self._tail = tail
+        self._directory = directory
+        self._expiries, self._uses = Family(metrics.CREDENTIAL_EXPIRY), Family(metrics.CREDENTIAL_USED)
         self._census = Census(queue)
         self._store = ConfigStore(queue.link, queue.prefix)
         self._memory_limit = memory_limit
@@ -61,12 +65,24 @@ class Vitals:
         """One round."""
         metrics.REDIS_UP.set(self._queue.link.up)
         metrics.REJECTED_RECORDS.set(len(self._tail.applied.rejected))
+        self._show_credentials()
         memory, store, pods = await asyncio.gather(
-            self._census.memory_ratio(), self._store.state(), read_live(self._queue.link, self._queue.prefix)
+            self._census.memory(), self._store.state(), read_live(self._queue.link, self._queue.prefix)
         )
         self._away_since = None
-        self.memory_ratio = memory
+        self.memory_ratio = memory.ratio
         self.gateways = max(1, sum(pod.role == "gateway" for pod in pods))
         metrics.REDIS_UP.set(1)
-        metrics.REDIS_MEMORY.set(memory)
+        metrics.show_memory(memory.used, memory.limit)
         metrics.CONFIG_LAG.set(max(0, store.revision - self._tail.revision) if store.epoch else 0)
+
+    def _show_credentials(self) -> None:
+        expiries: dict[tuple[str, ...], float] = {}
+        uses: dict[tuple[str, ...], float] = {}
+        for caller in self._directory.expiring:
+            labels = (caller.tenant.product, caller.tenant.organization or "", caller.key.id)
+            expiries[labels] = (caller.key.expires_ms or 0) / 1000
+            if used := self._directory.last_use(caller):
+                uses[labels] = used
+        self._expiries.show(expiries)
+        self._uses.show(uses)

@@ -12,6 +12,7 @@ from angarium.errors import StorageUnavailable
 from angarium.link import Link
 from angarium.queue.census import CallbackHealth, Census
 from angarium.resources import Health
+from angarium.telemetry.families import Family
 from angarium.telemetry.metrics import CALLBACKS, REDIS_UP, RESOURCES, UNHEALTHY
 from angarium_operator.kinds import RESOURCES as KINDS
 from angarium_operator.planning import DataPlane, Key, Snapshot
@@ -60,7 +61,7 @@ class Observer:
         self._snapshot = snapshot
         self._best = UNKNOWN
         self._pause = 0.0  # s before the next look at the data plane
-        self._unhealthy: set[tuple[str, str]] = set()
+        self._unhealthy = Family(UNHEALTHY)
 
     async def watch_plane(self) -> None:
         """One look, and the time until the next: short while the data plane takes something up, long otherwise."""
@@ -154,12 +155,9 @@ class Observer:
         by_health = Counter(each.health for each in endpoints.values())
         for health in get_args(Health):
             CALLBACKS.labels(health).set(by_health[health])
-        unhealthy = {(key.namespace, key.name) for key, each in endpoints.items() if each.health in BAD}
-        for gone in self._unhealthy - unhealthy:
-            UNHEALTHY.remove(*gone)
-        for each in unhealthy:
-            UNHEALTHY.labels(*each).set(1)
-        self._unhealthy = unhealthy
+        self._unhealthy.show(
+            {(f"{key.namespace}/{key.name}",): 1 for key, each in endpoints.items() if each.health in BAD}
+        )
         counts = Counter((key.kind, ready) for key, ready in self._reconciler.ready.items())
         for kind in KINDS:
             for ready in (True, False):

@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 
+from angarium.telemetry.metrics import RESYNCED
 from angarium_operator.api import Api, ApiRefused
 from angarium_operator.feed import Feed
 from angarium_operator.kinds import Kind
@@ -44,6 +45,7 @@ class Resync:
         for kind in self._kinds:
             await self._until_listed(kind)
         self._compared()
+        RESYNCED.set_to_current_time()
 
     async def run(self, seconds: float) -> None:
         """Every so many seconds, and when asked, until cancelled."""

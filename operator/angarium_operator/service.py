@@ -12,7 +12,7 @@ from angarium.edits.store import BLOCK_MS
 from angarium.link import Link
 from angarium.loops import forever
 from angarium.queue import Layout, Queue
-from angarium.telemetry.metrics import LEADER, REDIS_UP
+from angarium.telemetry.metrics import LEADER, REDIS_UP, show_running
 from angarium.telemetry.probes import Probes
 from angarium_operator.api import Api
 from angarium_operator.candidate import campaign
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 async def run(settings: OperatorSettings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
     """Reconcile until `stop` is set. `ready` is set when all there is was read once."""
     probes, mandate = Probes(), Mandate()
+    show_running("operator")
     probes.ready["objects"] = lambda: "they have not been listed yet"
     async with (
         Api(settings.kubeconfig, mandate.rest) as api,

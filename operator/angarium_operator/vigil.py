@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 
+from angarium.telemetry.metrics import WATCHES_HEARD
 from angarium_operator.api import Api, ApiRefused
 from angarium_operator.informer import Informer
 from angarium_operator.kinds import CALLBACK
@@ -37,6 +39,7 @@ class Vigil:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            WATCHES_HEARD.set(time.time() - max(self._informer.silence().values(), default=0.0))
             await asyncio.sleep(min(EVERY, self._idle / 4))
             self._answers = bool(self._silent(self._idle * 1.2)) and await self._answered()
 

@@ -30,7 +30,7 @@ def callbacks_of(word: str) -> float:
 
 def unhealthy(stage: Stage) -> float:
     """Whether the operator's metric names the callback."""
-    labels = {"namespace": stage.namespace, "name": WAREHOUSE}
+    labels = {"callback": f"{stage.namespace}/{WAREHOUSE}"}
     return REGISTRY.get_sample_value("angarium_callback_unhealthy", labels) or 0.0
 
 

@@ -445,6 +445,12 @@ class QueueMachine(RuleBasedStateMachine):
         for state in (DeliveryState.DELIVERED, DeliveryState.REFUSED, DeliveryState.DEAD):
             assert counters.get(state.value, 0) == states[state]
         assert counters.get("recovered", 0) == self.recovered
+        shares = self.do(self.census.shares()).values()
+        kept = [expected.state for expected in self.expected.values()]
+        assert sum(share.dead for share in shares) == sum(
+            state in {DeliveryState.REFUSED, DeliveryState.DEAD} for state in kept
+        )
+        assert sum(share.waiting for share in shares) == kept.count(DeliveryState.WAITING)
         waiting = sum(backlog.ready.values()) + sum(backlog.in_flight.values()) + backlog.scheduled + backlog.parked
         assert waiting == states[DeliveryState.WAITING]
 

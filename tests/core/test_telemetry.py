@@ -10,7 +10,7 @@ import sys
 import httpx
 import pytest
 
-from angarium.telemetry import logs
+from angarium.telemetry import logs, metrics
 from angarium.telemetry.probes import Probes
 
 
@@ -143,6 +143,7 @@ def test_where_nobody_has_set_logs_up_lines_go_the_usual_way(
 
 
 async def test_probes_tell_what_is_wrong() -> None:
+    metrics.show_running("gateway")
     probes = Probes()
     wrong: list[str] = []
     probes.ready["redis"] = lambda: wrong[0] if wrong else None
@@ -152,7 +153,7 @@ async def test_probes_tell_what_is_wrong() -> None:
         answer = await client.get("/readyz")
         assert (answer.status_code, answer.json()) == (503, {"ok": False, "failures": {"redis": "it does not answer"}})
         assert (await client.get("/healthz")).status_code == 200
-        assert "angarium_build_info" in (await client.get("/metrics")).text
+        assert 'angarium_build_info{component="gateway"' in (await client.get("/metrics")).text
         assert (await client.get("/secrets")).status_code == 404
 
 

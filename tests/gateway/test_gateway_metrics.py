@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 from tests.gateway.records import callback, product
 from tests.gateway.running import Gateway
 
-from angarium.queue import Census, Queue
+from angarium.queue import Census, Memory, Queue
 
 
 def sample(name: str, **labels: str) -> float:
@@ -56,11 +56,11 @@ async def test_sampling_goes_on_after_a_round_that_failed(
     failed = sample("angarium_loop_errors_total", loop="vitals")
     monkeypatch.setattr("angarium_gateway.vitals.INTERVAL", 0.01)
 
-    async def broken(self: Census) -> float:
+    async def broken(self: Census) -> Memory:
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Census, "memory_ratio", broken)
+        patch.setattr(Census, "memory", broken)
         async with asyncio.timeout(10):
             while sample("angarium_loop_errors_total", loop="vitals") < failed + 2:
                 await asyncio.sleep(0.01)

@@ -124,7 +124,6 @@ async def test_callbacks_are_counted_by_health(redis_settings: RedisSettings) ->
         "Unknown": 1,
     }
     unhealthy = {
-        name: REGISTRY.get_sample_value("angarium_callback_unhealthy", {"namespace": "shop", "name": name})
-        for name in HEALTH
+        name: REGISTRY.get_sample_value("angarium_callback_unhealthy", {"callback": f"shop/{name}"}) for name in HEALTH
     }
     assert [name for name, value in unhealthy.items() if value] == ["b", "c", "d", "e"]

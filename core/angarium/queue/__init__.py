@@ -9,8 +9,9 @@ A *ticket* stands for a delivery wherever it waits: `<notification> <index> <ten
 """
 
 from angarium.cursors import InvalidCursor
-from angarium.queue.census import Backlog, CallbackHealth, Census
+from angarium.queue.census import Backlog, CallbackHealth, Census, Memory, Share
 from angarium.queue.consumer import Consumer, Entry, Release, Settlement, Started, Taken
+from angarium.queue.draining import Headway, drain_seconds
 from angarium.queue.duplicates import Duplicates
 from angarium.queue.endings import Ending, Endings
 from angarium.queue.expander import Expander, Progress
@@ -39,6 +40,7 @@ __all__ = [
     "Entry",
     "Expander",
     "Filters",
+    "Headway",
     "Heard",
     "Idempotency",
     "IdempotencyConflict",
@@ -49,6 +51,7 @@ __all__ = [
     "Ledger",
     "Limit",
     "Limits",
+    "Memory",
     "Pacing",
     "Page",
     "Place",
@@ -62,11 +65,13 @@ __all__ = [
     "Roster",
     "RosterPage",
     "Settlement",
+    "Share",
     "Signals",
     "Started",
     "Taken",
     "Told",
     "Upkeep",
     "Whereabouts",
+    "drain_seconds",
     "pace",
 ]

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from angarium.keys import ShardKeys
 from angarium.notifications import LANES
 from angarium.queue.codec import Standing, pairs, read_standing
+from angarium.queue.draining import LEAST, NOTES, Headway
 from angarium.queue.queue import Queue, script
 
 CENSUS = script("census")
+PROGRESS = script("progress", prelude="")
 LOOKED_AT = 100  # tenants of each lane whose oldest is looked at
 WINDOW_MS = 300_000  # the breaker's, as lines.lua has it
 
@@ -24,6 +26,27 @@ class Backlog:
     scheduled: int
     parked: int
     counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A tenant's part of the queue: deliveries that wait, and dead letters (refused and dead ones) that are kept."""
+
+    waiting: int = 0
+    dead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes, of the fullest master; `limit` 0: none."""
+
+    used: int
+    limit: int
+
+    @property
+    def ratio(self) -> float:
+        """Used over limit; 0 where there is none."""
+        return self.used / self.limit if self.limit else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +86,30 @@ class Census:
             total = _sum(total, shard)
         return total
 
+    async def headway(self) -> list[Headway]:
+        """How far each shard has come, now and lately; leaves a note of it for the others."""
+        links = [
+            PROGRESS.run(self._queue.link, [keys.counters, keys.progress], [round(LEAST * 1000), NOTES])
+            for keys in self._queue.shards
+        ]
+        return [
+            Headway(now, settled, tuple(zip(notes[::2], notes[1::2], strict=True)))
+            for now, settled, *notes in await asyncio.gather(*links)
+        ]
+
+    async def shares(self) -> dict[str, Share]:
+        """By tenant; those of whom nothing waits and nothing is dead are left out."""
+        found: dict[str, Share] = {}
+        for keys in self._queue.shards:
+            replies = await self._queue.link.call_many([("HGETALL", keys.backlog), ("HGETALL", keys.dead)])
+            waiting, dead = (pairs(reply) for reply in replies)
+            for tenant in waiting.keys() | dead.keys():
+                before = found.get(tenant.decode(), Share())
+                found[tenant.decode()] = Share(
+                    before.waiting + int(waiting.get(tenant, 0)), before.dead + int(dead.get(tenant, 0))
+                )
+        return found
+
     async def callbacks(self) -> dict[str, CallbackHealth]:
         """By callback id; one that was never delivered to and has nothing waiting is left out."""
         found: dict[str, CallbackHealth] = {}
@@ -98,7 +145,12 @@ class Census:
 
     async def memory_ratio(self) -> float:
         """Used memory over maxmemory, of the fullest master; 0 where there is no limit."""
-        return max(_ratio(facts) for facts in await self._memory())
+        return (await self.memory()).ratio
+
+    async def memory(self) -> Memory:
+        """Of the fullest master."""
+        masters = [Memory(int(f["used_memory"]), int(f.get("maxmemory", 0))) for f in await self._memory()]
+        return max(masters, key=lambda master: (master.ratio, master.used))
 
     async def evicts(self) -> bool:
         """Whether Redis, once it is full, throws away what was accepted instead of refusing more."""
@@ -117,11 +169,6 @@ class Census:
         totals = {name.decode(): int(value) for name, value in pairs(counters).items()}
         oldest = {lane: age / 1000 for lane, age in columns[2].items()}
         return Backlog(columns[0], columns[1], oldest, scheduled, parked, totals)
-
-
-def _ratio(facts: dict[str, str]) -> float:
-    limit = int(facts.get("maxmemory", 0))
-    return int(facts["used_memory"]) / limit if limit else 0.0
 
 
 def _sum(a: Backlog, b: Backlog) -> Backlog:

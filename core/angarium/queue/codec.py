@@ -119,7 +119,7 @@ class Standing:
     """How a callback stands in one shard, in the order of lines.lua; times in ms, `rate_from` in µs."""
 
     in_flight: int = 0
-    full: int = 0  # somebody waits for one in flight to land
+    full: int = 0  # 1: somebody waits for one in flight to land; below 0: it has, or had, no share (lines.lua)
     rate_from: int = 0
     probe: int = 0  # when the next probe may be made; 0: the circuit is closed
     opened: int = 0

@@ -54,6 +54,7 @@ class Started:
     attempt: Attempt
     fence: int  # new for each beginning: who has an older one can settle nothing
     doubtful: bool = False  # its callback failed last time, or has never answered
+    due_ms: int = 0  # when it was due; 0 where its callback has failed, or had no share, since
 
 
 @dataclass(slots=True)  # not frozen: angarium.notifications says why
@@ -268,7 +269,7 @@ def _entry(keys: ShardKeys, row: list[Any]) -> Entry:
 
 def _started(entry: Entry, row: list[Any], heads: dict[str, Notification]) -> Started | None:
     """None for one that can't be read (a newer gateway's?): it must not hold up those it was read with."""
-    number, recoveries, fence, doubtful, doc, body, reference = row
+    number, recoveries, fence, doubtful, due, doc, body, reference = row
     id_ = entry.ticket.notification
     try:
         notification = heads[id_] = read_doc(id_, doc, body) if doc else heads[id_]
@@ -278,4 +279,4 @@ def _started(entry: Entry, row: list[Any], heads: dict[str, Notification]) -> St
         return None
     delivery = delivery_id(notification.id, entry.ticket.index)
     attempt = Attempt(delivery, notification, target, number, recoveries, reference.decode())
-    return Started(entry, attempt, fence, bool(doubtful))
+    return Started(entry, attempt, fence, bool(doubtful), due)

@@ -76,8 +76,9 @@ class Upkeep:
             keys.index(tenant),
             keys.failed(tenant),
             keys.failing_parts(notification),
+            keys.dead,
         ]
-        return int(await EXPIRE.run(self._queue.link, names, [member, notification]))
+        return int(await EXPIRE.run(self._queue.link, names, [member, notification, tenant]))
 
     async def silent(self, seconds: float) -> set[str]:
         """Other consumers that have asked for nothing for so long: busy, dead, or gone."""

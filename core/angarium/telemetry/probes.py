@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 STALLED_AFTER = 15.0  # s without a tick of the event loop
+TICK = 1.0  # s
 Check = Callable[[], str | None]  # None: well; else what is wrong, in words
 
 
@@ -75,7 +76,8 @@ class Probes:
     async def _tick(self) -> None:
         while True:
             self._ticked = time.monotonic()
-            await asyncio.sleep(1)
+            await asyncio.sleep(TICK)
+            metrics.LOOP_LAG.set(max(0.0, time.monotonic() - self._ticked - TICK))
 
     def _ticking(self) -> str | None:
         late = time.monotonic() - self._ticked

@@ -7,7 +7,7 @@
 local base = string.match(KEYS[1], '^.-}:')
 local LANES = {'test', 'high', 'normal', 'low'}
 local BELL, READY, PAUSED = base .. 'bell', base .. 'ready', base .. 'paused'
-local STANDING, LIMITS, COUNTERS = base .. 'callbacks:standing', base .. 'limits', base .. 'counters'
+local STANDING, LIMITS, COUNTERS, DEAD = base .. 'callbacks:standing', base .. 'limits', base .. 'counters', base .. 'dead'
 local MOST_IN_FLIGHT = 100 -- where a callback has no limit of its own (angarium/records.py)
 local OPEN_MS, PROBE_MS = 30000, 60000 -- the circuit is open for so long; so long a probe may take
 local WINDOW_MS = 300000 -- the breaker's, in two halves
@@ -44,6 +44,9 @@ end
 local FORM = '<ddddddddddddddss'
 local FLIGHT, FULL, TAT, PROBE, OPENED, WINDOW, GOOD, BAD, WAS_GOOD, WAS_BAD = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 local DELIVERED, FIRST, LAST, FAILURES, ENDPOINT, REASON = 11, 12, 13, 14, 15, 16
+-- FULL is 1 while one in flight is waited for to land, and PAUSED_NOW while it has no share for another reason; once it is served
+-- again, less than 0: until when it had none (-ms). 0: it always had one.
+local PAUSED_NOW = -1
 local standings = {}
 
 local function read_standing(callback, text)
@@ -69,7 +72,7 @@ local function landed(tenant, callback) -- one less in flight
   local row = standing(callback)
   row[FLIGHT] = math.max(0, row[FLIGHT] - 1)
   if row[FULL] == 1 then
-    row[FULL] = 0
+    row[FULL] = PAUSED_NOW
     resume(tenant, callback)
   end
   return row
@@ -78,6 +81,10 @@ end
 local function doubtful(row) -- it failed last time, or has never answered and is being tried
   return row[FAILURES] > 0 or (row[DELIVERED] == 0 and row[FLIGHT] > 0)
 end
+
+-- When a delivery was due, where its callback has neither failed nor been without a share since; else 0. What such deliveries
+-- wait for is us.
+local function ours(row, due) return row[LAST] < due and -row[FULL] < due and row[FULL] ~= PAUSED_NOW and due or 0 end
 
 -- Begins an attempt; an attempt that was begun before and whose end nobody knows is repeated under its own number and
 -- counted as a recovery; one that was sent is asked after, which spends none. nil: there is none to begin.
@@ -112,7 +119,7 @@ local function begin(ticket)
       body = up and redis.call('HGET', base .. 'n:' .. up, 'body')
     end
   end
-  return tonumber(attempts), tonumber(recoveries), fence, doc, body or '', found[2] or ''
+  return tonumber(attempts), tonumber(recoveries), fence, doc, body or '', found[2] or '', tonumber(due)
 end
 
 -- Tells gateways where somebody waits for a notification that something of it was settled; with its end they hear no more.

@@ -14,6 +14,7 @@ local function restart(key, id, index, tenant, callback, lane, state, fence, rea
   redis.call('HDEL', key, 'r' .. index)
   redis.call('HINCRBY', key, 'open', 1)
   redis.call('HINCRBY', COUNTERS, state, -1)
+  if state ~= 'delivered' and redis.call('HINCRBY', DEAD, tenant, -1) <= 0 then redis.call('HDEL', DEAD, tenant) end
   redis.call('HINCRBY', base .. 'backlog', tenant, 1)
   redis.call('HINCRBY', base .. 'callbacks:backlog', callback, 1)
   redis.call('ZREM', base .. 'expiry', id .. ' ' .. tenant)

@@ -55,6 +55,7 @@ if found[4] then
 elseif move == 'refused' then
   redis.call('ZADD', base .. 'f:' .. tenant, 0, id)
 end
+if move ~= 'delivered' then redis.call('HINCRBY', DEAD, tenant, 1) end
 if found[2] - 1 <= 0 then
   redis.call('ZADD', base .. 'expiry', now + ARGV[9] * 1000, id .. ' ' .. tenant)
   if tells and not found[4] then announce(id, tells) end

@@ -8,10 +8,10 @@
 --       was); '1' if the notification's end is to be announced
 -- result for each delivery {'settled', due ms[, notification that has ended by it, ms]} | {'again'} (this very settle was done before) | {'stale'} (another
 --        consumer has taken it over: nothing changed but the counter of stale ones)
--- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; an entry leaves its stream only together
+-- Safe to repeat. Invariant: accepted = delivered + refused + dead + waiting; what is refused or dead counts for its tenant too; an entry leaves its stream only together
 -- with its state; what ends in a part of a notification for a group is counted there in the same step.
 local group = ARGV[1]
-local counts, tenants, callbacks = {}, {}, {} -- by how much each counter moves, written once at the end
+local counts, tenants, callbacks, lost = {}, {}, {}, {} -- by how much each counter moves, written once at the end
 local ended = {} -- entries by stream, likewise
 
 local function add(sums, name, by) sums[name] = (sums[name] or 0) + by end
@@ -105,6 +105,7 @@ for i = 1, (#ARGV - 1) / 13 do
     results[i] = {'again'}
   else
     leave_stream(stream, entry)
+    add(counts, 'settled', 1)
     local result = {'settled', 0}
     results[i] = result
     local retry = move == 'retry' or move == 'sent'
@@ -127,6 +128,7 @@ for i = 1, (#ARGV - 1) / 13 do
       add(counts, move, 1)
       add(tenants, tenant, -1)
       add(callbacks, callback, -1)
+      if move ~= 'delivered' then add(lost, tenant, 1) end
       if found[3] then
         end_in_part(found[3], id, tenant, move, ARGV[a + 8], ARGV[a + 12] == '1' and result)
       elseif move ~= 'delivered' then
@@ -145,6 +147,7 @@ for stream, entries in pairs(ended) do
   redis.call('XDEL', stream, unpack(entries))
 end
 for name, by in pairs(counts) do redis.call('HINCRBY', COUNTERS, name, by) end
+for tenant, by in pairs(lost) do redis.call('HINCRBY', DEAD, tenant, by) end
 lower(base .. 'backlog', tenants)
 lower(base .. 'callbacks:backlog', callbacks)
 tell_ups()

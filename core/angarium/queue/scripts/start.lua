@@ -4,7 +4,7 @@
 --
 -- KEYS  1 counters
 -- ARGV  1 group  2 consumer  3.. for each entry: lane (1..4), entry id, ticket
--- result for each entry {'go', attempt, recoveries, fence, doubtful (1 or 0), doc, body, reference} | {'taken'} (another consumer holds
+-- result for each entry {'go', attempt, recoveries, fence, doubtful (1 or 0), ms it was due (as take.lua), doc, body, reference} | {'taken'} (another consumer holds
 --        it) | {'done'} (settled already, or its notification is gone: the entry is dropped)
 -- Doc and body are empty but in the first of each notification.
 -- Invariant: a delivery that is not waiting is never begun again; fence is new for each beginning (a fencing token).
@@ -17,9 +17,10 @@ for i = 1, (#ARGV - 2) / 3 do
   if #redis.call('XPENDING', stream, group, entry, entry, 1, consumer) == 0 then
     results[i] = {'taken'}
   else
-    local attempt, recoveries, fence, doc, body, reference = begin(ticket)
+    local attempt, recoveries, fence, doc, body, reference, due = begin(ticket)
     if attempt then
-      results[i] = {'go', attempt, recoveries, fence, doubtful(standing(callback)) and 1 or 0, doc, body, reference}
+      local row = standing(callback)
+      results[i] = {'go', attempt, recoveries, fence, doubtful(row) and 1 or 0, ours(row, due), doc, body, reference}
     else
       redis.call('XACK', stream, group, entry)
       redis.call('XDEL', stream, entry)

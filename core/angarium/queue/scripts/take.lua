@@ -5,8 +5,8 @@
 -- KEYS  1 counters
 -- ARGV  1 group  2 consumer  3 how many at most  4 how many of these may be doubtful  5.. tenants that get nothing now
 -- result {1 if something is left in the rings, taken}; taken is a list of
---        {lane (1..4), entry id, ticket, attempt, recoveries, fence, doubtful (1 or 0), doc, body, reference}; doc and body
---        are empty but in the first of each notification
+--        {lane (1..4), entry id, ticket, attempt, recoveries, fence, doubtful (1 or 0), ms it was due (0: its callback has failed
+--        or had no share since), doc, body, reference}; doc and body are empty but in the first of each notification
 -- The lanes share what is free 8 : 8 : 4 : 2 (test, high, normal, low), what one does not need goes to the others; within a
 -- lane tenants share by weight, within a tenant its callbacks do; over many takes too, however little each has room for.
 -- A callback without a share left is paused.
@@ -31,7 +31,7 @@ local function room(lane, callback, row)
   if lane == 'test' or tonumber(most or 0) == DRAINS then return budget end
   local free = (tonumber(most) or MOST_IN_FLIGHT) - row[FLIGHT]
   if most == '0' then
-    row[FULL] = 0 -- suspended: only new limits help
+    row[FULL] = PAUSED_NOW -- suspended: only new limits help
     return 0
   end
   if row[PROBE] > now and row[PROBE] - now <= LONGEST_PAUSE_MS then return 0, row[PROBE] end
@@ -57,12 +57,17 @@ local function room(lane, callback, row)
   return free
 end
 
-local function take(lane, number, ticket, doubt)
-  local attempt, recoveries, fence, doc, body, reference = begin(ticket)
+local function take(lane, number, ticket, row, doubt)
+  local attempt, recoveries, fence, doc, body, reference, due = begin(ticket)
   if not attempt then return false end
   local entry = redis.call('XADD', base .. 'lane:' .. lane, '*', 'd', ticket)
-  taken[#taken + 1] = {number, entry, ticket, attempt, recoveries, fence, doubt and 1 or 0, doc, body, reference}
+  taken[#taken + 1] = {number, entry, ticket, attempt, recoveries, fence, doubt and 1 or 0, ours(row, due), doc, body, reference}
   return true
+end
+
+local function rest(lane, tenant, callback, row, wake)
+  if row[FULL] ~= 1 then row[FULL] = PAUSED_NOW end
+  pause(lane, tenant, callback, wake)
 end
 
 -- A callback whose turn it is: how many it got, and whether it keeps its seat.
@@ -71,9 +76,10 @@ local function serve(lane, number, tenant, callback, quota)
   local probe = row[PROBE]
   local free, wake = room(lane, callback, row)
   if free == 0 then
-    pause(lane, tenant, callback, wake)
+    rest(lane, tenant, callback, row, wake)
     return 0, false
   end
+  if row[FULL] == PAUSED_NOW and lane ~= 'test' then row[FULL] = -now end
   local doubt = doubtful(row)
   if doubt and doubts < 1 then
     row[PROBE] = probe -- it was not made
@@ -84,7 +90,7 @@ local function serve(lane, number, tenant, callback, quota)
   local line = base .. 'line:' .. lane .. ':' .. callback
   local tickets, got = redis.call('LPOP', line, most) or {}, 0
   for _, ticket in ipairs(tickets) do
-    if take(lane, number, ticket, doubt) then got = got + 1 end
+    if take(lane, number, ticket, row, doubt) then got = got + 1 end
   end
   popped[lane] = (popped[lane] or 0) + #tickets
   row[FLIGHT] = row[FLIGHT] + got
@@ -94,7 +100,7 @@ local function serve(lane, number, tenant, callback, quota)
   if #tickets < most or redis.call('EXISTS', line) == 0 then return got, false end
   free, wake = room(lane, callback, row)
   if free > 0 then return got, true end
-  pause(lane, tenant, callback, wake)
+  rest(lane, tenant, callback, row, wake)
   return got, false
 end
 
