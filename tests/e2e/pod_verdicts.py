@@ -89,14 +89,13 @@ def _once(e: Evidence) -> Verdict:
 
 
 def _duplicates(e: Evidence) -> Verdict:
-    """Each must have been in flight with a deliverer that was killed: answered before, answered again after it."""
+    """Each was in flight with a deliverer that was killed: answered before, begun again (which Redis counts) after."""
     kills = [made for made in e.disturbances if made.held is not None]
     apart = [id_ for id_, first, then in e.heard.again if not any(_spans(made, first, then) for made in kills)]
-    held, recovered = sum(made.held or 0 for made in kills), e.stand.counters.get("recovered", 0)
-    measured = f"{len(e.heard.again)} of {held} that were in flight at {len(kills)} kills of deliverers"
-    measured += f"; {recovered} recoveries counted"
+    recovered = e.stand.counters.get("recovered", 0)
+    measured = f"{len(e.heard.again)} of {recovered} begun again, after {len(kills)} kills of deliverers"
     measured += f"; {len(apart)} at no kill" if apart else ""
-    return Verdict("heard twice", measured, not apart and len(e.heard.again) <= min(held, recovered))
+    return Verdict("heard twice", measured, not apart and len(e.heard.again) <= recovered)
 
 
 def _spans(made: Disturbance, first: float, then: float) -> bool:
@@ -133,10 +132,12 @@ def _signed(e: Evidence) -> Verdict:
 
 
 def seen_during(evidence: Evidence, made: Disturbance) -> str:
-    """What callers met from its beginning to a little after its end, and for how long; for the report."""
-    met = [each for each in _failures(evidence) if _within(each, [made])]
+    """What callers met from its beginning to that of the next, and for how long; for the report."""
+    after = [other.began for other in evidence.disturbances if other.began > made.began]
+    until = min(after, default=float("inf"))
+    met = [each for each in _failures(evidence) if made.began - CLOCKS <= each.at + each.seconds < until - CLOCKS]
     if not met:
         return "no error"
     kinds = ", ".join(f"{n:,} × {kind}" for kind, n in Counter(each.kind for each in met).items())
     first, last = min(each.at for each in met), max(each.at + each.seconds for each in met)
-    return f"{kinds} within {last - first:.1f} s"
+    return f"{kinds}, within {last - first:.1f} s"

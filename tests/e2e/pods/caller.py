@@ -50,7 +50,8 @@ class Caller:
         self._name, self._rate, self._fresh = name, rate, fresh
         self._counting, self._began = threading.Lock(), time.monotonic()
         where = urlsplit(secret("uri"))
-        self._host, self._port = where.hostname or "", where.port or 80
+        # Once: a lookup for each request would test the cluster's DNS, and the Service's address stays.
+        self._host, self._port = socket.gethostbyname(where.hostname or ""), where.port or 80
 
     def run(self) -> None:
         """Until told to stop; what was begun is insisted on."""
@@ -119,8 +120,6 @@ def what(error: Exception) -> str:
             return "refused"
         case TimeoutError():
             return "late"
-        case socket.gaierror():
-            return "unresolved"
         case ConnectionError() | HTTPException():  # RemoteDisconnected is both
             return "broken"
         case _:
