@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from tests.e2e import diagnostics, pod_chaos, scale_in, scenario
+from tests.e2e import autoscaling, diagnostics, pod_chaos, scale_in, scenario
 from tests.e2e.cluster import build_images, cluster, require_empty
 from tests.e2e.commands import NODES, SHOP, SYSTEM, Failed, say
 from tests.e2e.scenario import Setting
@@ -20,6 +20,7 @@ SCENARIOS: dict[str, Callable[[Setting], None]] = {
     "quickstart": scenario.walk,
     "pod-chaos": pod_chaos.walk,
     "scale-in": scale_in.walk,
+    "autoscaling": autoscaling.walk,
 }
 
 

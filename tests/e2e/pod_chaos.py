@@ -80,7 +80,8 @@ def gather(disturbances: list[Disturbance], began: float) -> Evidence:
 
 def report(evidence: Evidence) -> None:
     """The tables; raises Failed where a promise is broken."""
-    say("\n| what the pods suffered | s until all were ready | what callers met |\n|---|---|---|")
+    if evidence.disturbances:
+        say("\n| what the pods suffered | s until all were ready | what callers met |\n|---|---|---|")
     for made in evidence.disturbances:
         say(f"| {made.what} | {made.over - made.began:.1f} | {seen_during(evidence, made)} |")
     verdicts = judge(evidence)

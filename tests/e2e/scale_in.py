@@ -34,7 +34,7 @@ class Marks:
 
 def walk(setting: Setting) -> None:
     """From nothing to nothing."""
-    with step(f"helm install with {MANY} deliverers, and a receiver that takes 0.2 to 1 s"):
+    with step(f"helm install with {MANY} deliverers, and a receiver that takes 0.1 to 0.5 s"):
         make_namespaces()
         install(*setting.arguments)
         scale(MANY)
@@ -43,7 +43,7 @@ def walk(setting: Setting) -> None:
             "patch", "callback/warehouse", "-n", SHOP, "--type=merge",
             "-p", '{"spec":{"delivery":{"maxInFlight":1000}}}',
         )  # fmt: skip
-        start_receiver(setting.pods, "/pods/hearer.py", "0.2", "1")
+        start_receiver(setting.pods, "/pods/hearer.py", "0.1", "0.5")
     marks = Marks()
     start_callers(setting.pods, **{CALLER: (str(RATE),)})
     marks.add(f"{MANY} deliverers")
