@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Angarium needs Python 3.11 or newer (make PYTHON=/path/to/python3)"; exit 1; }
@@ -63,7 +63,7 @@ chaos: $(READY) ## the promises under attack: kills, cuts, clocks (ARGS="--notif
 scale: $(READY) ## the operator with 10,000 Callbacks on a real API server: memory, start, restart (ARGS="--callbacks 1000")
 	@$(BIN)/python -m tests.scale $(ARGS)
 
-e2e: $(READY) ## chart, images and a delivery on a real cluster (KUBECONFIG, or kind when Docker is there)
+e2e: $(READY) ## chart, images and suffering pods on a real cluster (KUBECONFIG, or kind when Docker is there; ARGS="--only pod-chaos")
 	@tests/e2e/run $(ARGS)
 
 lock: ## pin all dependencies again (needs uv)

@@ -82,7 +82,7 @@ async def _storage(app: web.Application) -> AsyncIterator[None]:
         app[keys.REPORTS] = Reports(queue)
         app[keys.REPORTED] = Bucket(reporting.MOST_A_SECOND, monotonic())
         app[keys.LIMITS] = RateLimits(lambda: vitals.gateways)
-        _readiness(app, queue)
+        _readiness(app)
         issuers = app[keys.ISSUERS].run
         async with _running(
             shards=layout.step,
@@ -111,10 +111,11 @@ async def _let_go(app: web.Application) -> float:
     return LET_GO_AGAIN
 
 
-def _readiness(app: web.Application, queue: Queue) -> None:
+def _readiness(app: web.Application) -> None:
+    """Redis is not among it once config was read: it is away for all gateways alike, and a Service without any answers
+    nothing, where each of them answers 503 with Retry-After."""
     tail, stop = app[keys.TAIL], app[keys.STOP]
     checks = app[keys.PROBES].ready
-    checks["redis"] = lambda: None if queue.link.up else "it does not answer"
     checks["config"] = lambda: None if tail.loaded.is_set() else "it has not been read yet"
     checks["shards"] = lambda: None if app[keys.LAYOUT].known.is_set() else "it is not known yet which are in use"
     checks["draining"] = lambda: "this pod is going away" if stop.is_set() else None

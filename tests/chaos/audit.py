@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tests.chaos.plan import SUBSCRIPTIONS
@@ -41,8 +41,8 @@ async def totals(queue: Queue) -> tuple[dict[str, int], int]:
     return backlog.counters, waiting
 
 
-async def stand(queue: Queue, notifications: Iterable[str]) -> Stand:
-    """Look at each of these."""
+async def stand(queue: Queue, notifications: Iterable[str], allowed: Mapping[str, int] = ALLOWED) -> Stand:
+    """Look at each of these; `allowed`: attempts by the callback's name."""
     found = Stand(*await totals(queue))
     health = await Census(queue).callbacks()
     ledger, now = Ledger(queue), time.time()
@@ -54,19 +54,21 @@ async def stand(queue: Queue, notifications: Iterable[str]) -> Stand:
                 found.missing.append(id_)
                 continue
             for delivery in stored.deliveries:
-                _judge(found, delivery, health.get(delivery.target.id), now)
+                _judge(found, delivery, health.get(delivery.target.id), now, allowed)
     await _read_timelines(found, ledger)
     return found
 
 
-def _judge(found: Stand, delivery: Delivery, health: CallbackHealth | None, now: float) -> None:
+def _judge(
+    found: Stand, delivery: Delivery, health: CallbackHealth | None, now: float, allowed: Mapping[str, int]
+) -> None:
     name = delivery.target.name.rsplit("/", 1)[-1]
     found.states[delivery.id] = delivery.state
     if delivery.state is DeliveryState.WAITING:
         found.waits[delivery.id] = _why(name, delivery, health, now)
     if delivery.state in (DeliveryState.REFUSED, DeliveryState.DEAD):
         found.reasons[f"{name}: {delivery.reason or 'NO REASON'}"] += 1
-    if delivery.attempts > ALLOWED[name]:
+    if delivery.attempts > allowed[name]:
         found.excessive.append(f"{delivery.id}: {delivery.attempts} attempts")
 
 

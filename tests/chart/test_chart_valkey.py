@@ -37,6 +37,11 @@ def test_its_password_is_asked_for(defaults: Objects) -> None:
     assert "include /etc/valkey/auth/auth.conf" in one(defaults, "ConfigMap", "angarium-valkey")["data"]["valkey.conf"]
 
 
+def test_its_name_stays_while_it_starts(defaults: Objects) -> None:
+    """Else the cluster's DNS remembers for some seconds that there is none."""
+    assert one(defaults, "Service", "angarium-valkey")["spec"]["publishNotReadyAddresses"] is True
+
+
 def test_changed_settings_start_it_anew(render: Render) -> None:
     """It reads them at start."""
     first, second = (

@@ -1,4 +1,4 @@
-"""`make e2e`: chart, images and a delivery on a real cluster.
+"""`make e2e`: chart, images, deliveries and pods that suffer on a real cluster; `--only NAME` for one of its scenarios.
 
 Takes the cluster of KUBECONFIG, with ANGARIUM_E2E_IMAGE_COMMAND to build images for it; or, where Docker is, makes a
 new one with kind. Needs kubectl and helm. Exits 1 with logs and events when anything isn't as promised.
@@ -6,14 +6,22 @@ new one with kind. Needs kubectl and helm. Exits 1 with logs and events when any
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from tests.e2e import diagnostics, scenario
+from tests.e2e import autoscaling, diagnostics, pod_chaos, scale_in, scenario
 from tests.e2e.cluster import build_images, cluster, require_empty
-from tests.e2e.commands import SHOP, SYSTEM, Failed, say
+from tests.e2e.commands import NODES, SHOP, SYSTEM, Failed, say
+from tests.e2e.scenario import Setting
 
 SERVICES = ("gateway", "deliverer", "operator")
+SCENARIOS: dict[str, Callable[[Setting], None]] = {
+    "quickstart": scenario.walk,
+    "pod-chaos": pod_chaos.walk,
+    "scale-in": scale_in.walk,
+    "autoscaling": autoscaling.walk,
+}
 
 
 def main() -> int:
@@ -22,15 +30,21 @@ def main() -> int:
         prog="tests/e2e/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--registry", help="of the images' names, instead of the chart's default")
+    parser.add_argument("--only", choices=SCENARIOS, action="append", help="this scenario; may be given again")
+    parser.add_argument("--chaos-seconds", type=float, default=120.0, help="least time that pods suffer (default 120)")
     parser.add_argument("--keep", action="store_true", help="after a failure, leave everything for a look")
     options = parser.parse_args()
     began = time.monotonic()
     pods = f"{options.registry or 'localhost'}/angarium-e2e/pods:1"
     try:
         with cluster() as command:
-            require_empty((SYSTEM, SHOP))
+            require_empty((SYSTEM, SHOP, NODES))
             build_images(command, images(options.registry), pods)
-            walk(pods, options.registry, keep=options.keep)
+            for name in options.only or SCENARIOS:
+                say(name)
+                walk(
+                    SCENARIOS[name], Setting(pods, registry(options.registry), options.chaos_seconds), keep=options.keep
+                )
     except Failed as error:
         say(f"FAILED after {time.monotonic() - began:.0f} s: {error}")
         return 1
@@ -38,15 +52,20 @@ def main() -> int:
     return 0
 
 
-def walk(pods: str, registry: str | None, *, keep: bool) -> None:
-    """The scenario; after a failure, what there is to see."""
+def walk(found: Callable[[Setting], None], setting: Setting, *, keep: bool) -> None:
+    """A scenario; after a failure, what there is to see."""
     try:
-        scenario.walk(pods, *(["--set", f"image.registry={registry}"] if registry else []))
+        found(setting)
     except BaseException:
         diagnostics.show((SYSTEM, SHOP))
         if not keep:
             scenario.clean_up()
         raise
+
+
+def registry(name: str | None) -> tuple[str, ...]:
+    """For helm."""
+    return ("--set", f"image.registry={name}") if name else ()
 
 
 def images(registry: str | None) -> dict[str, str]:

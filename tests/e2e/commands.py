@@ -12,7 +12,9 @@ from typing import Any
 
 RELEASE = "angarium"
 SYSTEM, SHOP = "angarium-e2e", "angarium-e2e-shop"
-PATIENCE = "180s"
+NODES = "angarium-e2e-nodes"  # what kills on the nodes
+PATIENCE_S = 180
+PATIENCE = f"{PATIENCE_S}s"
 
 
 class Failed(Exception):

@@ -22,10 +22,11 @@ class Notification:
         return [(entry["number"], entry["outcome"], entry.get("reason")) for entry in entries]
 
 
-def start_receiver(image: str) -> None:
-    """The Service that the example's Callback names."""
+def start_receiver(image: str, *program: str) -> None:
+    """The Service that the example's Callback names; `program` with its arguments: receiver.py, unless told."""
     manifest = (Path(__file__).parent / "manifests/receiver.yaml").read_text(encoding="utf-8")
-    kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest.replace("IMAGE", image))
+    words = json.dumps([*program] or ["/pods/receiver.py"]).strip("[]")
+    kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest.replace("IMAGE", image).replace("PROGRAM", words))
     kubectl("rollout", "status", "deployment/warehouse", "-n", SHOP, f"--timeout={PATIENCE}", timeout=200)
 
 

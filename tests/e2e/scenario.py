@@ -1,17 +1,27 @@
 """The way of a platform engineer: install, declare, send, see it delivered and retried, look around, take it away."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.e2e.commands import PATIENCE, RELEASE, SHOP, SYSTEM, expect, get, kubectl, run, say, step
+from tests.e2e.commands import NODES, PATIENCE, RELEASE, SHOP, SYSTEM, expect, get, kubectl, run, say, step
 from tests.e2e.customer import send, start_receiver
 from tests.e2e.rollout import flood_a_rollout
 
 ROOT = Path(__file__).parents[2]
 CHART = str(ROOT / "helm/angarium")
 CRDS = ROOT / "crds"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a scenario is given. `pods`: the customers' image; `arguments`: for helm install."""
+
+    pods: str
+    arguments: tuple[str, ...] = ()
+    chaos_seconds: float = 120.0
 
 
 def make_namespaces() -> None:
@@ -96,7 +106,7 @@ def clean_up() -> None:
     pods = ("pod", "-n", SYSTEM, "-l", f"app.kubernetes.io/instance={RELEASE}")
     kubectl("wait", "--for=delete", *pods, "--timeout=70s", check=False)
     # Nobody is there now who could take a finalizer off.
-    kubectl("delete", "namespace", SHOP, SYSTEM, "--ignore-not-found", "--timeout=120s", timeout=150)
+    kubectl("delete", "namespace", SHOP, SYSTEM, NODES, "--ignore-not-found", "--timeout=120s", timeout=150)
     kubectl("delete", "crd", *crds(), "--ignore-not-found", "--timeout=60s")
 
 
@@ -109,24 +119,24 @@ def check_nothing_left() -> None:
     """Neither in the namespaces, which are gone, nor beside them."""
     kinds = kubectl("api-resources", "--namespaced=false", "--verbs=list", "-o", "name").split()
     labelled = kubectl("get", ",".join(kinds), "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name").split()
-    namespaces = kubectl("get", "namespace", SYSTEM, SHOP, "--ignore-not-found", "-o", "name").split()
+    namespaces = kubectl("get", "namespace", SYSTEM, SHOP, NODES, "--ignore-not-found", "-o", "name").split()
     kinds_left = [name for name in kubectl("get", "crd", "-o", "name").split() if name.endswith(".angarium.dev")]
     expect([*labelled, *namespaces, *kinds_left], [], "what is left in the cluster")
 
 
-def walk(pods_image: str, *arguments: str) -> None:
+def walk(setting: Setting) -> None:
     """From nothing to nothing."""
     with step("namespaces with Pod Security restricted"):
         make_namespaces()
     with step("helm install"):
-        install(*arguments)
+        install(*setting.arguments)
     with step("examples/quickstart is Ready"):
         declare()
     say(kubectl("get", "angarium", "-n", SHOP).rstrip())
     with step("a receiver that fails its first request"):
-        start_receiver(pods_image)
+        start_receiver(setting.pods)
     with step("two notifications from a pod with the Product's Secret"):
-        retried, smooth = send(pods_image, "sender-1", "order.paid", "order.shipped")
+        retried, smooth = send(setting.pods, "sender-1", "order.paid", "order.shipped")
     with step("the first one was retried, both were delivered and verified"):
         expect(retried.verdicts, ["overloaded", "verified"], "what the receiver made of the first")
         expect(retried.attempts, [(1, "retry", "http_503"), (2, "delivered", None)], "attempts in the timeline")
@@ -136,16 +146,16 @@ def walk(pods_image: str, *arguments: str) -> None:
     with step("metrics agree"):
         check_metrics()
     with step("gateways and deliverers restarted under load: nothing refused, lost or sent twice"):
-        count = flood_a_rollout(pods_image)
+        count = flood_a_rollout(setting.pods)
     say(f"      {count:6} notifications meanwhile")
     report_memory()
     with step("helm uninstall leaves objects and Secrets"):
         uninstall()
         check_kept()
     with step("helm install again, without a volume: records are published anew"):
-        install("--set", "valkey.persistence.enabled=false", *arguments)
+        install("--set", "valkey.persistence.enabled=false", *setting.arguments)
     with step("a notification with the same Secret is delivered and verified"):
-        (again,) = send(pods_image, "sender-2", "order.paid")
+        (again,) = send(setting.pods, "sender-2", "order.paid")
         expect(again.verdicts, ["verified"], "what the receiver made of it")
     with step("everything deleted; the operator first, and no namespace hangs"):
         clean_up()

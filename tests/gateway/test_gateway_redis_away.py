@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import ClientConnectionError
 from pydantic import SecretStr
 from tests.gateway.running import Gateway, Start
 
@@ -89,6 +90,13 @@ async def ready(gateway: Gateway) -> int:
     return (await gateway.ask("GET", "/readyz")).status
 
 
+async def noticed(gateway: Gateway) -> None:
+    """Until it tells its callers that Redis is away."""
+    async with asyncio.timeout(10):
+        while (await gateway.ask("GET", "/v1/notifications")).status != 503:
+            await asyncio.sleep(0.02)
+
+
 async def test_503_while_redis_is_away_and_202_when_it_is_back(cut_off: Gateway, proxy: Proxy) -> None:
     assert (await cut_off.post("order.paid")).status == 202
     proxy.stop()
@@ -96,18 +104,36 @@ async def test_503_while_redis_is_away_and_202_when_it_is_back(cut_off: Gateway,
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "2"
     assert answer.json["type"].endswith("/storage-unavailable")
-    async with asyncio.timeout(10):
-        while await ready(cut_off) != 503:
-            await asyncio.sleep(0.02)
     assert (await cut_off.ask("GET", "/healthz")).status == 200
+    assert await ready(cut_off) == 200  # or its Service would have nobody left who could answer 503
     for path in ("/v1/notifications", "/v1/notifications/not_00000000000000000000000000"):
         assert (await cut_off.ask("GET", path)).status == 503
     proxy.cut = False
     async with asyncio.timeout(10):
         while (await cut_off.post("order.paid")).status != 202:
             await asyncio.sleep(0.02)
-        while await ready(cut_off) != 200:
+
+
+async def test_a_gateway_that_never_met_redis_is_not_ready(proxy: Proxy, start: Start) -> None:
+    """It knows no key, so that whoever reached it would rather have reached another."""
+    proxy.stop()
+    redis = RedisSettings(url=SecretStr(f"redis://127.0.0.1:{proxy.own_port}/0"), timeout=0.5)
+    one = await start(redis=redis, wait=False)
+    async with asyncio.timeout(10):
+        while not await _listens(one):
             await asyncio.sleep(0.02)
+    assert await ready(one) == 503
+    proxy.cut = False
+    async with asyncio.timeout(10):
+        while await ready(one) != 200:
+            await asyncio.sleep(0.02)
+
+
+async def _listens(gateway: Gateway) -> bool:
+    try:
+        return (await gateway.ask("GET", "/healthz")).status == 200
+    except ClientConnectionError:
+        return False
 
 
 async def test_posts_to_topics_are_told_in_their_own_way(cut_off: Gateway, gateway: Gateway, proxy: Proxy) -> None:
@@ -129,9 +155,7 @@ async def test_after_a_while_callers_are_refused_without_waiting(
 ) -> None:
     monkeypatch.setattr("angarium_gateway.vitals.PATIENCE", 0.1)
     proxy.stop()
-    async with asyncio.timeout(10):
-        while await ready(cut_off) != 503:
-            await asyncio.sleep(0.02)
+    await noticed(cut_off)
     assert (await cut_off.post("order.paid")).status == 503
     tried = len(accepting)
     answers = await asyncio.gather(*[cut_off.post("order.paid") for _ in range(20)])
@@ -170,9 +194,7 @@ async def test_an_answer_that_was_lost_is_found_again_by_its_key(cut_off: Gatewa
 
 async def test_config_is_kept_while_redis_is_away(cut_off: Gateway, proxy: Proxy) -> None:
     proxy.stop()
-    async with asyncio.timeout(10):
-        while await ready(cut_off) != 503:
-            await asyncio.sleep(0.02)
+    await noticed(cut_off)
     assert (await cut_off.ask("GET", "/v1/me")).status == 200
     assert len((await cut_off.ask("GET", "/v1/callbacks")).json["callbacks"]) == 1
     assert (await cut_off.ask("GET", "/v1/me", headers={"Authorization": "Bearer nonsense"})).status == 401
