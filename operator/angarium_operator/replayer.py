@@ -61,7 +61,8 @@ class Replayer:
             self._report(key, order.wish, await self._advance(order, walks))
         self._forget({order.wish.id for order in orders.values()})
         states = {told.progress.state for told in self._told.values()}
-        pauses = {"Counting": COUNTING_PAUSE, "Replaying": SENDING_PAUSE}
+        behind = any(allowance.saved >= MOST_AT_ONCE for allowance in self._allowances.values())
+        pauses = {"Counting": COUNTING_PAUSE, "Replaying": COUNTING_PAUSE if behind else SENDING_PAUSE}
         return min((pauses.get(state, FULL_PAUSE) for state in states), default=0.0)
 
     def _forget(self, living: set[str]) -> None:
