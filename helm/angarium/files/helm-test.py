@@ -16,6 +16,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
@@ -61,7 +62,7 @@ def context() -> ssl.SSLContext | None:
     return trusting
 
 
-def call(path: str, body: object = None) -> tuple[int, dict[str, object]]:
+def call(path: str, body: object = None) -> tuple[int, dict[str, Any]]:
     """Status and JSON; status 0 where nobody answered."""
     request = Request(  # noqa: S310 - the chart's own Service
         os.environ["GATEWAY"] + path,
@@ -80,13 +81,14 @@ def call(path: str, body: object = None) -> tuple[int, dict[str, object]]:
         return 0, {"detail": str(error)}
 
 
-def accepted(deadline: float) -> str:
-    """The id of a notification that has somebody to go to."""
+def accepted(deadline: float) -> tuple[str, str]:
+    """The id of a notification that has somebody to go to, and that of its delivery, which is the webhook's."""
     while True:
         status, answer = call("/v1/notifications", {"event": "angarium.test", "data": {"from": "helm test"}})
         if status == 202 and answer["status"] == "pending":
             sys.stdout.write(f"accepted {answer['id']}\n")
-            return str(answer["id"])
+            (delivery,) = answer["deliveries"]
+            return answer["id"], delivery["id"]
         if time.monotonic() > deadline:
             sys.exit(f"not accepted within {PATIENCE:.0f} s; the last answer was {status} {answer}")
         time.sleep(1)
@@ -96,9 +98,9 @@ def main() -> None:
     """One line for each step; exit code 1 with a reason where one fails."""
     deadline = time.monotonic() + PATIENCE
     threading.Thread(target=HTTPServer(("", 8481), Endpoint).serve_forever, daemon=True).start()
-    sent = accepted(deadline)
+    sent, delivery = accepted(deadline)
     try:
-        while received.get(timeout=max(0.1, deadline - time.monotonic())) != sent:
+        while received.get(timeout=max(0.1, deadline - time.monotonic())) != delivery:
             pass  # an earlier one
     except queue.Empty:
         sys.exit(f"{sent} was not received within {PATIENCE:.0f} s: {call(f'/v1/notifications/{sent}/timeline')}")
