@@ -110,18 +110,28 @@ class World:
             before = self.snapshot.published.get(key)
             self.snapshot.published[key] = Published.of(self.revision, planned.record, before)
         if planned.secret is not None:
-            self.write(planned.secret.name, planned.secret.data, planned.secret.owner.uid, planned.secret.type)
+            made = planned.secret
+            self.write(made.name, made.data, made.owner.uid, made.type, namespace=made.namespace)
         if planned.status is not None:
             held = self.snapshot.objects[key]
             after = held.model_dump(mode="json", by_alias=True, exclude_none=True) | {"status": planned.status}
             self.snapshot.put(type(held).model_validate(after))
             self.snapshot.counted[key] = self.now
 
-    def write(self, name: str, data: Mapping[str, str], owner: str = "", type_: str = "Opaque", **more: Any) -> None:
+    def write(
+        self,
+        name: str,
+        data: Mapping[str, str],
+        owner: str = "",
+        type_: str = "Opaque",
+        *,
+        namespace: str = "shop",
+        **more: Any,
+    ) -> None:
         """A Secret with our label."""
         labels = {"app.kubernetes.io/managed-by": "angarium"}
         owners = (owner,) if owner else ()
-        self.snapshot.put_secret(ManagedSecret("shop", name, type_, data, labels, owners, **more))
+        self.snapshot.put_secret(ManagedSecret(namespace, name, type_, data, labels, owners, **more))
 
     def give(self, name: str = "mail", **data: str) -> None:
         """A Secret of a person's; `account_sid` stands for account-sid."""

@@ -18,7 +18,7 @@ from angarium_operator.planning.references import Resolved, resolve
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
 from angarium_operator.planning.status import issued_status_of, spare_counts, status_of, with_status
 from angarium_operator.planning.topics import plan_topic
-from angarium_operator.planning.verdicts import OURS, Verdict, no, ready, yes
+from angarium_operator.planning.verdicts import OURS, PROGRESS, Verdict, no, ready, yes
 
 ACCEPTED = yes("Accepted", "the spec can be used")
 ID_FIELDS = {
@@ -51,7 +51,9 @@ def _plan_broken(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
     broken = snapshot.broken[key]
     refused = no("Invalid", broken.problem)
     verdicts = {"Accepted": refused, "Ready": refused}
-    kept = {c.type: Verdict(c.status, c.reason, c.message) for c in broken.status.conditions if c.type in OURS}
+    kept = {
+        c.type: Verdict(c.status, c.reason, c.message) for c in broken.status.conditions if c.type in OURS - PROGRESS
+    }
     return with_status(broken.status, {}, kept | verdicts, broken.metadata.generation, now)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from angarium.resources import Callback, Report, Resource, Status
 from angarium_operator.planning.actions import Plan
+from angarium_operator.planning.progress import progress
 from angarium_operator.planning.snapshot import Key, Snapshot
 from angarium_operator.planning.transitions import transitions
 from angarium_operator.planning.verdicts import OURS, Verdict, conditions
@@ -34,6 +35,7 @@ def with_status(
     before: Report, fields: Mapping[str, Any], verdicts: Mapping[str, Verdict], generation: int, now: datetime
 ) -> Plan:
     """The status to write if it differs, and what to say of it."""
+    verdicts = {**verdicts, **progress(verdicts)}
     after_conditions = conditions(before.conditions, verdicts, generation, now)
     wanted = {
         **{name: getattr(before, name) for name in type(before).model_fields if name not in COUNTS},

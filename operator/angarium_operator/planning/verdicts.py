@@ -8,7 +8,8 @@ from angarium.resources import Condition
 
 Truth = Literal["True", "False", "Unknown"]
 FEEDS_READY = ("Accepted", "ResolvedRefs", "CredentialsReady", "Programmed")
-OURS = frozenset({*FEEDS_READY, "Ready", "EndpointHealthy", "Authenticated"})
+PROGRESS = frozenset({"Reconciling", "Stalled"})
+OURS = frozenset({*FEEDS_READY, *PROGRESS, "Ready", "EndpointHealthy", "Authenticated"})
 PENDING = "Pending"
 
 
