@@ -121,13 +121,15 @@ def _callback_keys(
     found, published = ours(snapshot, callback), snapshot.published.get(key)
     record = published.record if published else None
     sealed = record.sealed_signing_keys if isinstance(record, CallbackRecord) else ""
+    signs, pending = records.opened_keys(snapshot.policy, sealed), snapshot.pending.get(key, "")
     plan = plan_signing_key(
         SigningFacts(
             callback.status.credentials,
             held=found.data.get("signing-key", "") if found else "",
             held_previous=found.data.get("previous-signing-key", "") if found else "",
-            published=records.opened_keys(snapshot.policy, sealed),
-            pending=snapshot.pending.get(key, ""),
+            published=signs,
+            pending=pending,
+            applied=pending in signs and published is not None and snapshot.plane.deliverers_have(published.revision),
             signing=callback.spec.signing,
             requested=callback.rotation_request or "",
             answered=callback.status.last_rotation_request or "",
@@ -136,7 +138,7 @@ def _callback_keys(
     )
     secret = content(snapshot, callback, SIGNING_TYPE, plan.data())
     repaired = not plan.announcements and edited(found, secret)
-    sealed = records.sealed_keys(snapshot.policy, plan.keys, sealed)
+    sealed = records.sealed_keys(snapshot.policy, plan.signs, sealed)
     return Keys(
         _issued(callback),
         plan.credentials,
