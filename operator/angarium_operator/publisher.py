@@ -110,6 +110,7 @@ class Publisher:
         ]
         if records:
             log.warning("redis has lost the records; publishing all of them", extra={"records": len(records)})
+            self._snapshot.restored |= {key for key in self._snapshot.published if key.kind == "product"}
         else:
             records = self._planned()
         revisions = await self._store.begin(records)

@@ -20,6 +20,7 @@ from angarium_operator.planning import (
     plan,
 )
 from angarium_operator.planning.snapshot import SecretName
+from angarium_operator.planning.status import fingerprint, status_of
 from angarium_operator.planning.verdicts import Verdict
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -117,6 +118,8 @@ class World:
             after = held.model_dump(mode="json", by_alias=True, exclude_none=True) | {"status": planned.status}
             self.snapshot.put(type(held).model_validate(after))
             self.snapshot.counted[key] = self.now
+            self.snapshot.written[key] = fingerprint(status_of(self.snapshot.objects[key]))
+        self.snapshot.restored.discard(key)
 
     def write(
         self,
