@@ -10,7 +10,7 @@ from angarium.resources import Report
 from angarium_operator.planning import Key
 from angarium_operator.planning.snapshot import SecretName
 
-HASHED = {"topicHash": {}}
+HASHED: dict[str, Any] = {"topicHash": {}}
 
 
 def settled() -> World:
