@@ -59,6 +59,7 @@ class ProductRecord(Record):
     retention_s: int = 30 * 86400
     replicated: bool = False  # a 202 waits until a replica has it too
     jwt: IssuerRecord | None = None
+    suspended: bool = False
 
 
 class OrganizationRecord(Record):
@@ -74,6 +75,7 @@ class OrganizationRecord(Record):
     retention_s: int = 30 * 86400
     replicated: bool = False  # as its product's
     weight: int = 1
+    suspended: bool = False  # or its product is
 
 
 class CallbackRecord(Record):
@@ -94,7 +96,7 @@ class CallbackRecord(Record):
     max_in_flight: int = 100  # attempts at once, over all deliverers
     rate_requests: int | None = None  # attempts begun in any rate_period_s, over all deliverers; None: no limit
     rate_period_s: float = 1.0
-    suspended: bool = False
+    suspended: bool = False  # or its product or organization is
     endpoint: str = ""  # token of the url and of its last enabling: a 410 Gone counts for this token alone
     api_made: bool = False  # made through the API, which may change and delete it
     disabled: str = ""  # why (`gone`, `auto_disabled`): the gateway leaves it out, and what waits for it is refused
@@ -119,7 +121,7 @@ class ProviderRecord(Record):
     max_in_flight: int = 100
     rate_requests: int | None = None
     rate_period_s: float = 1.0
-    suspended: bool = False
+    suspended: bool = False  # or its product is
 
 
 class VariableRecord(BaseModel):

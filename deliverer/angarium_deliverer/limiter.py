@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from angarium.config import ConfigTail
 from angarium.queue import Limit, Queue, Upkeep, pace
 from angarium.records import AnyRecord, CallbackRecord, OrganizationRecord, ProductRecord, ProviderRecord, TopicRecord
-from angarium_deliverer.route_limits import RouteLimits
+from angarium_deliverer.route_limits import SUSPENDED, RouteLimits
 
-SUSPENDED = "0 0 0"
 DRAINS = "1000000 0 0"  # deleted or disabled: what waits is to be refused, and nothing holds that up
 REPEAT = 600.0  # s; what a shard has lost it is told again
 DEFAULT = CallbackRecord.model_fields["max_in_flight"].default

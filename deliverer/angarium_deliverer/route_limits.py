@@ -13,6 +13,7 @@ from angarium_deliverer.routes import in_turn
 
 Describe = Callable[[ProviderRecord], str]  # a limit in limit.lua's words
 
+SUSPENDED = "0 0 0"
 Texts = dict[tuple[str, str], str]  # limits by channel and provider (namespace/name), or by channel and ""
 
 
@@ -23,6 +24,7 @@ class RouteLimits:
         self._describe = describe
         self._providers: dict[str, dict[str, ProviderRecord]] = defaultdict(dict)  # by product's id and record's key
         self._tenants: dict[str, set[str]] = defaultdict(set)  # by product's id
+        self._resting: set[str] = set()  # tenants that send nothing for now
 
     def hear(self, was: AnyRecord | None, now: AnyRecord | None, revision: int) -> Iterator[Limit]:
         """What shards are to be told of a change."""
@@ -30,9 +32,9 @@ class RouteLimits:
             if isinstance(record, ProviderRecord):
                 yield from self._provided(record, now, revision)
             elif isinstance(record, ProductRecord):
-                yield from self._served(record.id, record.id, revision, here=record is now)
+                yield from self._served(record.id, record, revision, here=record is now)
             elif isinstance(record, OrganizationRecord):
-                yield from self._served(record.product_id, record.id, revision, here=record is now)
+                yield from self._served(record.product_id, record, revision, here=record is now)
 
     def all(self, revision: int) -> dict[str, Limit]:
         """Of all routes, by name."""
@@ -41,7 +43,7 @@ class RouteLimits:
             for product, tenants in self._tenants.items()
             for text in [self._texts(product)]
             for tenant in tenants
-            for limit in _limits(tenant, text, revision)
+            for limit in self._limits(tenant, text, revision)
         ]
         return {limit.name: limit for limit in limits}
 
@@ -59,16 +61,21 @@ class RouteLimits:
             if before.get(channel, "") != after.get(channel, "")
         }
         for tenant in self._tenants[product]:
-            yield from _limits(tenant, changed, revision)
+            yield from self._limits(tenant, changed, revision)
 
-    def _served(self, product: str, tenant: str, revision: int, *, here: bool) -> Iterator[Limit]:
+    def _served(
+        self, product: str, tenant: ProductRecord | OrganizationRecord, revision: int, *, here: bool
+    ) -> Iterator[Limit]:
         texts = self._texts(product)
+        self._resting.discard(tenant.id)
         if here:
-            self._tenants[product].add(tenant)
+            self._tenants[product].add(tenant.id)
+            if tenant.suspended:
+                self._resting.add(tenant.id)
         else:
-            self._tenants[product].discard(tenant)
+            self._tenants[product].discard(tenant.id)
             texts = dict.fromkeys(texts, "")
-        yield from _limits(tenant, texts, revision)
+        yield from self._limits(tenant.id, texts, revision)
 
     def _texts(self, product: str) -> Texts:
         """The first provider's limit, where what is suspended is passed over, unless all are; and each one's own."""
@@ -81,7 +88,7 @@ class RouteLimits:
                 texts[channel, ""] = texts[channel, name] = text
         return texts
 
-
-def _limits(tenant: str, texts: Texts, revision: int) -> Iterator[Limit]:
-    for (channel, provider), text in texts.items():
-        yield Limit(route_id(tenant, channel, provider), tenant, revision, text)
+    def _limits(self, tenant: str, texts: Texts, revision: int) -> Iterator[Limit]:
+        for (channel, provider), text in texts.items():
+            told = SUSPENDED if tenant in self._resting else text
+            yield Limit(route_id(tenant, channel, provider), tenant, revision, told)

@@ -44,6 +44,7 @@ class Tenant:
     retention_s: int
     weight: int = 1
     replicated: bool = False
+    suspended: bool = False
 
     def short(self, callback: str) -> str:
         """A callback's `namespace/name` as this tenant calls it: without the namespace where it is its own."""
@@ -286,4 +287,5 @@ def _tenant(record: ProductRecord | OrganizationRecord) -> Tenant:
         retention_s=record.retention_s,
         weight=record.weight if isinstance(record, OrganizationRecord) else 1,
         replicated=record.replicated,
+        suspended=record.suspended,
     )

@@ -11,11 +11,13 @@ from angarium.telemetry import metrics
 from angarium.telemetry.traces import CURRENT
 from angarium_gateway.appkeys import IN_PROGRESS, INTAKE, LEDGER
 from angarium_gateway.directory import Tenant
-from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, Problem
+from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, SUSPENDED, Problem
 
 
 async def store(app: web.Application, tenant: Tenant, notification: Notification, once: Idempotency | None) -> Accepted:
     """Keep it, or learn that it was kept before; raises a Problem. The hot path."""
+    if tenant.suspended:
+        raise Problem(SUSPENDED, f"spec.suspend of {tenant.organization or tenant.product}, or of its product, is true")
     notification.trace = CURRENT.get()
     if once:
         app[IN_PROGRESS].begin(tenant.id, once.key)

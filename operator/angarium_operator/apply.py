@@ -25,6 +25,7 @@ from angarium_operator.orders import Orders
 from angarium_operator.planning import Announcement, Key, Plan, SecretContent, Snapshot
 from angarium_operator.planning.secrets import stale
 from angarium_operator.planning.snapshot import SecretName
+from angarium_operator.planning.status import fingerprint, status_of
 from angarium_operator.probing import Prober
 from angarium_operator.publisher import Publisher
 
@@ -83,6 +84,7 @@ class Applier:
             await self._write_status(key, plan.status)
         for announcement in plan.announcements:
             await self._announce(key, announcement)
+        self._snapshot.restored.discard(key)
         if plan.delete:
             await self._delete(key)
 
@@ -165,6 +167,8 @@ class Applier:
         written = await self._api.apply(kind, key.namespace, key.name, manifest, subresource="status")
         self._snapshot.counted[key] = datetime.now(UTC)
         self._feed.seen(kind, "MODIFIED", written)
+        if (resource := self._snapshot.objects.get(key)) is not None:
+            self._snapshot.written[key] = fingerprint(type(status_of(resource)).model_validate(written["status"]))
 
     async def _announce(self, key: Key, said: Announcement) -> None:
         """Say it once. An Event that is lost is no reason to say it again later, out of time."""

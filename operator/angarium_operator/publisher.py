@@ -141,6 +141,7 @@ class Publisher:
         wanted = {key: each for key, each in self._snapshot.published.items() if isinstance(each.record, KNOWN)}
         if wanted:
             log.warning("redis has lost the records; publishing all of them", extra={"records": len(wanted)})
+            self._snapshot.restored |= {key for key in wanted if key.kind == "product"}
         else:
             wanted = self._planned()
         self._ask()

@@ -129,6 +129,20 @@ async def namespace(api: Api) -> AsyncIterator[str]:
 
 
 @pytest.fixture
+async def elsewhere(api: Api) -> AsyncIterator[str]:
+    """Another namespace."""
+    name = f"e-{uuid.uuid4().hex[:10]}"
+    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    yield name
+    for kind in ("Callback", "Organization", "Product"):
+        ours = {"apiVersion": "angarium.dev/v1alpha1", "kind": kind, "metadata": {"namespace": name}}
+        await api.request("DELETE", collection(ours))
+    secrets = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": name}}
+    await api.request("DELETE", collection(secrets))
+    await api.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+@pytest.fixture
 def kubectl(kubeconfig: Path, tmp_path: Path) -> Kubectl:
     """The real kubectl, for what only it shows: `kubectl("get", "angarium", "-n", namespace)` gives what it printed."""
     assets = os.environ.get("KUBEBUILDER_ASSETS")

@@ -14,8 +14,8 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
 @pytest.mark.parametrize(
     ("kind", "written", "stored"),
     [
-        ("Product", None, {}),
-        ("Product", {}, {}),
+        ("Product", None, {"suspend": False}),
+        ("Product", {}, {"suspend": False}),
         (
             "Product",
             {"credentials": {"rotation": {}}, "delivery": {}, "allowedNamespaces": {}, "quotas": {}},
@@ -24,9 +24,10 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
                 "delivery": {"timeout": "15s", "retention": "720h", "durability": "Standard", "maxInFlight": 100},
                 "allowedNamespaces": {"from": "Same"},
                 "quotas": {},
+                "suspend": False,
             },
         ),
-        ("Organization", MINIMAL["Organization"], MINIMAL["Organization"] | {"weight": 1}),
+        ("Organization", MINIMAL["Organization"], MINIMAL["Organization"] | {"weight": 1, "suspend": False}),
         ("Callback", MINIMAL["Callback"], MINIMAL["Callback"] | {"suspend": False}),
         (
             "Callback",
@@ -74,6 +75,7 @@ async def test_defaults(
 async def test_applying_again_changes_nothing(crds_installed: None, api: Api, namespace: str, kind: str) -> None:
     """GitOps tools apply every few minutes: no new generation, no new resourceVersion."""
     resource = manifest(kind, MINIMAL[kind], namespace=namespace)
-    first = (await api.apply(resource))["metadata"]
+    await api.apply(resource)
+    first = (await api.apply(resource))["metadata"]  # stores the default status, where no operator has written one yet
     again = (await api.apply(resource))["metadata"]
     assert (again["generation"], again["resourceVersion"]) == (1, first["resourceVersion"])

@@ -1,25 +1,6 @@
 """References: to what isn't there yet, to another namespace, to an address that nobody may dial."""
 
-import uuid
-from collections.abc import AsyncIterator
-
-import pytest
-from tests.cluster.api import Api, collection
 from tests.cluster.operating import Stage, applied
-
-
-@pytest.fixture
-async def elsewhere(api: Api) -> AsyncIterator[str]:
-    """Another namespace."""
-    name = f"e-{uuid.uuid4().hex[:10]}"
-    await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    for kind in ("Callback", "Organization", "Product"):
-        ours = {"apiVersion": "angarium.dev/v1alpha1", "kind": kind, "metadata": {"namespace": name}}
-        await api.request("DELETE", collection(ours))
-    secrets = {"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": name}}
-    await api.request("DELETE", collection(secrets))
-    await api.delete({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 async def test_a_callback_waits_for_its_product(stage: Stage) -> None:

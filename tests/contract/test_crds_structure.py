@@ -64,8 +64,18 @@ def test_everything_is_described(kind: Any) -> None:
 
 def _undescribed(schema: Schema, path: str) -> list[str]:
     own = [] if schema.get("description", "").endswith(".") else [path]
-    children = schema.get("properties", {}) | schema.get("items", {}).get("properties", {})
+    inner = (schema, schema.get("items", {}), schema.get("additionalProperties", {}))
+    children = {name: child for each in inner for name, child in each.get("properties", {}).items()}
     return own + [found for name, child in children.items() for found in _undescribed(child, f"{path}.{name}")]
+
+
+def test_what_lacks_a_description_is_found_in_lists_and_maps() -> None:
+    """As deep as it goes."""
+    bare: Schema = {"type": "object", "properties": {"a": {"type": "string"}}, "description": "Told."}
+    listed: Schema = {"type": "array", "items": bare, "description": "Told."}
+    mapped: Schema = {"type": "object", "additionalProperties": bare, "description": "Told."}
+    whole: Schema = {"type": "object", "properties": {"l": listed, "m": mapped}, "description": "Told."}
+    assert _undescribed(whole, "spec") == ["spec.l.a", "spec.m.a"]
 
 
 def test_yaml_reads_back() -> None:

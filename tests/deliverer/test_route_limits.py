@@ -65,3 +65,15 @@ def test_what_changes_is_told_and_nothing_else() -> None:
     assert next(known.hear(None, ACME, 4)) == Limit(route_id("org_acme", "sms"), "org_acme", 4, "4")
     assert {limit.text for limit in known.hear(ACME, None, 5)} == {""}
     assert route_id("org_acme", "sms") not in texts(known)
+
+
+def test_a_tenant_that_is_suspended_sends_nothing_and_nobody_else_is_held_up() -> None:
+    main, halted = provider("main", 7), ACME.model_copy(update={"suspended": True})
+    for order in ((SHOP, halted, main), (main, halted, SHOP)):
+        told = texts(limits(*order))
+        assert {told[route_id("org_acme", channel)] for channel in ("sms", "whatsapp")} == {"0 0 0"}
+        assert {told[route_id("prd_shop", channel)] for channel in ("sms", "whatsapp")} == {"7"}
+    known = limits(SHOP, ACME, main)
+    for was, now, text in ((ACME, halted, "0 0 0"), (halted, ACME, "7")):
+        last = {limit.name: limit.text for limit in known.hear(was, now, 2)}
+        assert set(last.values()) == {text}

@@ -264,6 +264,12 @@ async def test_a_suspended_topic_takes_nothing(shop: Gateway) -> None:
     assert (read.status, read.json["type"].rpartition("/")[2]) == (409, "topic-suspended")
 
 
+async def test_a_topic_of_a_suspended_product_takes_nothing(shop: Gateway) -> None:
+    await shop.publish(product(shop.key, suspended=True))
+    read = await post(shop)
+    assert (read.status, read.json["type"].rpartition("/")[2]) == (409, "suspended")
+
+
 async def test_the_same_key_is_answered_the_same(shop: Gateway) -> None:
     headers = {"Idempotency-Key": "paid-1"}
     first = await post(shop, headers=headers)

@@ -251,6 +251,37 @@ def test_records_lost_the_former_signing_key_is_taken_from_its_secret() -> None:
     assert signing(world) == before
 
 
+def test_a_signing_key_is_rotated_once_each_deliverer_signs_with_it() -> None:
+    world = World(product(), callback())
+    world.settle()
+    first = world.secret("warehouse-signing")["signing-key"]
+    world.annotate("callback", "warehouse", "rotate-requested-at", "1")
+    world.snapshot.plane = DataPlane({"gateway": world.revision, "deliverer": world.revision})
+    assert world.settle() == []
+    assert world.secret("warehouse-signing") == {"signing-key": first}
+    old, coming = signing(world)
+    assert old == first
+    world.snapshot.plane = DataPlane({"gateway": 0, "deliverer": world.revision})
+    assert "KeyRotated" in world.settle()
+    assert world.secret("warehouse-signing") == {"signing-key": coming, "previous-signing-key": first}
+    assert signing(world) == (coming, first)
+
+
+def test_a_signing_key_that_was_forgotten_on_its_way_was_never_given_out() -> None:
+    world = World(product(), callback())
+    world.settle()
+    world.annotate("callback", "warehouse", "rotate-requested-at", "1")
+    world.snapshot.plane = DataPlane({"gateway": world.revision, "deliverer": world.revision})
+    world.settle()
+    lost = signing(world)[1]
+    world.snapshot.pending.clear()
+    world.settle()
+    assert lost not in signing(world)
+    world.snapshot.plane = DataPlane({"gateway": 0, "deliverer": world.revision})
+    world.settle()
+    assert lost not in world.secret("warehouse-signing").values()
+
+
 def test_a_rotation_leaves_what_is_programmed_and_a_changed_spec_does_not() -> None:
     world = World(product(), callback())
     world.settle()

@@ -29,6 +29,7 @@ from angarium_operator.planning import (
     plan,
 )
 from angarium_operator.planning.snapshot import SecretName
+from angarium_operator.planning.status import fingerprint, status_of
 from angarium_operator.planning.verdicts import Verdict
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -135,13 +136,15 @@ class World:
             before = self.snapshot.published.get(key)
             self.snapshot.published[key] = Published.of(self.revision, planned.record, before)
         if planned.secret is not None:
-            secret = planned.secret
-            self.write(secret.name, secret.data, secret.owner.uid, secret.type, namespace=secret.namespace)
+            made = planned.secret
+            self.write(made.name, made.data, made.owner.uid, made.type, namespace=made.namespace)
         if planned.status is not None:
             held = self.snapshot.objects[key]
             after = held.model_dump(mode="json", by_alias=True, exclude_none=True) | {"status": planned.status}
             self.snapshot.put(type(held).model_validate(after))
             self.snapshot.counted[key] = self.now
+            self.snapshot.written[key] = fingerprint(status_of(self.snapshot.objects[key]))
+        self.snapshot.restored.discard(key)
 
     def write(
         self,

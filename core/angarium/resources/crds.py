@@ -217,6 +217,8 @@ def _schema(model: type[Resource]) -> dict[str, Any]:
     schema["required"] = [name for name in schema.get("required", []) if name != "metadata"]
     if "spec" not in schema["required"]:
         properties["spec"]["default"] = {}  # so that rules comparing old and new always find a spec
+    # Else tools that wait (kstatus) would take what nobody has looked at yet for something that is as it should be.
+    properties["status"]["default"] = {"observedGeneration": -1}
     if not schema["required"]:
         del schema["required"]
     return schema

@@ -163,9 +163,15 @@ class Report(StatusModel):
             max_length=16,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
-    ] = Field(default=(), description="Ready is True when the live gateways and deliverers use this very spec.")
+    ] = Field(
+        default=(),
+        description="Ready is True when the live gateways and deliverers use this very spec; where it isn't, Stalled"
+        " tells that a person must act, Reconciling that waiting may help.",
+    )
     observed_generation: int | None = Field(
-        default=None, ge=0, description="The metadata.generation that this status speaks of."
+        default=None,
+        ge=-1,
+        description="The metadata.generation that this status speaks of; -1 until the operator has looked.",
     )
 
 

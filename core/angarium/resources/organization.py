@@ -27,6 +27,11 @@ class OrganizationSpec(SpecModel):
         le=100,
         description="Its share beside the product's other tenants when there is more than fits.",
     )
+    suspend: bool = Field(
+        default=False,
+        strict=True,
+        description="Take and send nothing for now: posts get 409, what waits goes on afterwards with its attempts.",
+    )
 
 
 class OrganizationStatus(Status):

@@ -41,6 +41,12 @@ class ProductSpec(SpecModel):
         default_factory=AllowedNamespaces,
         description="Namespaces whose Organizations and Callbacks may refer to this Product. Default: its own.",
     )
+    suspend: bool = Field(
+        default=False,
+        strict=True,
+        description="Take and send nothing for now, for it and its Organizations: posts get 409, what waits goes on"
+        " afterwards with its attempts.",
+    )
 
 
 class ProductStatus(Status):

@@ -48,6 +48,10 @@ class DataPlane:
         """Whether there is a gateway, and each has applied the revision."""
         return self.floors.get("gateway", -1) >= revision
 
+    def deliverers_have(self, revision: int) -> bool:
+        """Likewise of deliverers."""
+        return self.floors.get("deliverer", -1) >= revision
+
     def worse_than(self, before: "DataPlane") -> bool:
         """Whether something that was applied no longer is."""
         return self.floor < before.floor or bool(self.missing and not before.missing)

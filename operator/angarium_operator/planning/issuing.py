@@ -18,11 +18,12 @@ from angarium_operator.planning.secrets import (
     binding_data,
     conflict,
     content,
-    edited,
     ours,
+    repaired,
+    repairs,
 )
 from angarium_operator.planning.signing import SigningFacts, plan_signing_key
-from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
+from angarium_operator.planning.snapshot import Key, ManagedSecret, Snapshot, secret_name
 from angarium_operator.planning.status import issued_status_of
 from angarium_operator.planning.verdicts import PENDING, Verdict, no, yes
 
@@ -95,7 +96,7 @@ def _tenant_keys(snapshot: Snapshot, key: Key, tenant: Tenant, product: Product,
     )
     data = binding_data(tenant, product, plan.text, snapshot.policy)
     secret = content(snapshot, tenant, BINDING_TYPE, data)
-    repaired = found is not None and data["api-key"] == found.data.get("api-key") and edited(found, secret)
+    same = found is not None and data["api-key"] == found.data.get("api-key")
     return Keys(
         _issued(tenant),
         plan.credentials,
@@ -105,7 +106,7 @@ def _tenant_keys(snapshot: Snapshot, key: Key, tenant: Tenant, product: Product,
         secret,
         plan.pending,
         plan.answered,
-        plan.announcements + _repaired(secret, repaired=repaired),
+        plan.announcements + (_repaired(found, secret) if same else ()),
         (plan.look_again,),
     )
 
@@ -121,13 +122,15 @@ def _callback_keys(
     found, published = ours(snapshot, callback), snapshot.published.get(key)
     record = published.record if published else None
     sealed = record.sealed_signing_keys if isinstance(record, CallbackRecord) else ""
+    signs, pending = records.opened_keys(snapshot.policy, sealed), snapshot.pending.get(key, "")
     plan = plan_signing_key(
         SigningFacts(
             callback.status.credentials,
             held=found.data.get("signing-key", "") if found else "",
             held_previous=found.data.get("previous-signing-key", "") if found else "",
-            published=records.opened_keys(snapshot.policy, sealed),
-            pending=snapshot.pending.get(key, ""),
+            published=signs,
+            pending=pending,
+            applied=pending in signs and published is not None and snapshot.plane.deliverers_have(published.revision),
             signing=callback.spec.signing,
             requested=callback.rotation_request or "",
             answered=callback.status.last_rotation_request or "",
@@ -135,8 +138,7 @@ def _callback_keys(
         now,
     )
     secret = content(snapshot, callback, SIGNING_TYPE, plan.data())
-    repaired = not plan.announcements and edited(found, secret)
-    sealed = records.sealed_keys(snapshot.policy, plan.keys, sealed)
+    sealed = records.sealed_keys(snapshot.policy, plan.signs, sealed)
     return Keys(
         _issued(callback),
         plan.credentials,
@@ -144,14 +146,11 @@ def _callback_keys(
         secret,
         plan.pending,
         plan.answered,
-        plan.announcements + _repaired(secret, repaired=repaired),
+        plan.announcements or _repaired(found, secret),
         (plan.look_again,),
     )
 
 
-def _repaired(secret: SecretContent | None, *, repaired: bool) -> tuple[Announcement, ...]:
-    if secret is None or not repaired:
-        return ()
-    return (
-        Announcement("Warning", "SecretRepaired", f'the secret "{secret.name}" was edited; its content is restored'),
-    )
+def _repaired(found: ManagedSecret | None, secret: SecretContent | None) -> tuple[Announcement, ...]:
+    words = repairs(found, secret)
+    return (repaired(secret, words),) if secret is not None and words else ()

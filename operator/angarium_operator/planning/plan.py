@@ -16,11 +16,12 @@ from angarium_operator.planning.issuers import issuer_verdict
 from angarium_operator.planning.issuing import Keys, issue
 from angarium_operator.planning.providers import plan_provider
 from angarium_operator.planning.references import Resolved, resolve
+from angarium_operator.planning.repairs import repairs
 from angarium_operator.planning.replays import plan_replay
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
 from angarium_operator.planning.status import issued_status_of, spare_counts, status_of, with_status
 from angarium_operator.planning.topics import plan_topic
-from angarium_operator.planning.verdicts import OURS, Verdict, no, ready, yes
+from angarium_operator.planning.verdicts import OURS, PROGRESS, Verdict, no, ready, yes
 
 ACCEPTED = yes("Accepted", "the spec can be used")
 ID_FIELDS = {
@@ -32,7 +33,12 @@ ID_FIELDS = {
 
 def plan(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
     """What is due for the object; for one that is gone, that its record goes too."""
-    now = now.replace(microsecond=0)
+    planned = _plan(snapshot, key, now.replace(microsecond=0))
+    told = repairs(snapshot, key, planned)
+    return replace(planned, announcements=(*told, *planned.announcements)) if told else planned
+
+
+def _plan(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
     if key in snapshot.broken:
         return _plan_broken(snapshot, key, now)
     resource = snapshot.objects.get(key)
@@ -57,7 +63,9 @@ def _plan_broken(snapshot: Snapshot, key: Key, now: datetime) -> Plan:
     broken = snapshot.broken[key]
     refused = no("Invalid", broken.problem)
     verdicts = {"Accepted": refused, "Ready": refused}
-    kept = {c.type: Verdict(c.status, c.reason, c.message) for c in broken.status.conditions if c.type in OURS}
+    kept = {
+        c.type: Verdict(c.status, c.reason, c.message) for c in broken.status.conditions if c.type in OURS - PROGRESS
+    }
     return with_status(broken.status, {}, kept | verdicts, broken.metadata.generation, now)
 
 

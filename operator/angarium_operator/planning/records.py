@@ -35,6 +35,7 @@ def product_record(product: Product, keys: tuple[KeyRecord, ...]) -> ProductReco
         retention_s=int(spec.delivery.retention.total_seconds()),
         replicated=spec.delivery.durability == "Replicated",
         jwt=_issuer(product),
+        suspended=spec.suspend,
     )
 
 
@@ -61,6 +62,7 @@ def organization_record(
         retention_s=int(product.spec.delivery.retention.total_seconds()),
         replicated=product.spec.delivery.durability == "Replicated",
         weight=spec.weight,
+        suspended=spec.suspend or product.spec.suspend,
     )
 
 
@@ -71,6 +73,7 @@ def callback_record(
     meta, spec = callback.metadata, callback.spec
     ours, theirs = spec.delivery, product.spec.delivery
     product_id = resource_id("prd", product.metadata.uid)
+    owners_rest = product.spec.suspend or (resolved.organization is not None and resolved.organization.spec.suspend)
     tenant = resource_id("org", resolved.organization.metadata.uid) if resolved.organization else product_id
     schedule = ours.retry.schedule if ours.retry.schedule is not None else theirs.retry.schedule
     statuses = ours.retry.non_retryable_statuses
@@ -95,7 +98,7 @@ def callback_record(
         max_in_flight=ours.max_in_flight or theirs.max_in_flight,
         rate_requests=rate.requests if rate else None,
         rate_period_s=rate.period.total_seconds() if rate else 1.0,
-        suspended=spec.suspend,
+        suspended=spec.suspend or owners_rest,
         endpoint=endpoint_token(callback),
         api_made=callback.metadata.labels.get(MADE_BY) == API,
         disabled=disabled,
@@ -123,7 +126,7 @@ def provider_record(provider: Provider, product: Product, sealed: str) -> Provid
         max_in_flight=spec.max_in_flight or theirs.max_in_flight,
         rate_requests=rate.requests if rate else None,
         rate_period_s=rate.period.total_seconds() if rate else 1.0,
-        suspended=spec.suspend,
+        suspended=spec.suspend or product.spec.suspend,
     )
 
 

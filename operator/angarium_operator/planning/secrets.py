@@ -7,7 +7,7 @@ from angarium import tokens
 from angarium.apikeys import key_id
 from angarium.identifiers import resource_id
 from angarium.resources import Organization, Product, Resource
-from angarium_operator.planning.actions import OwnerReference, SecretContent
+from angarium_operator.planning.actions import Announcement, OwnerReference, SecretContent
 from angarium_operator.planning.snapshot import ManagedSecret, Policy, SecretName, Snapshot, secret_name
 from angarium_operator.planning.verdicts import PENDING, Verdict, no
 
@@ -97,14 +97,19 @@ def stale(found: Mapping[str, str], wanted: Mapping[str, str]) -> set[str]:
     return set(PASSING & found.keys() - wanted.keys())
 
 
-def edited(found: ManagedSecret | None, wanted: SecretContent | None) -> bool:
-    """Whether a person changed something other than the key."""
+def repairs(found: ManagedSecret | None, wanted: SecretContent | None) -> tuple[str, ...]:
+    """What a person changed of it other than the key, by name; none where nothing is to be written."""
     if found is None or wanted is None:
-        return False
+        return ()
     changed = {name for name, value in wanted.data.items() if found.data.get(name) != value}
-    changed |= stale(found.data, wanted.data)
     if not FOR_TOKENS & found.data.keys():
         changed -= FOR_TOKENS
-        if not changed:
-            return False
-    return bool(changed - WHERE) or not changed
+    words = sorted((changed | stale(found.data, wanted.data)) - WHERE)
+    words += [f"its label {name}" for name, value in wanted.labels.items() if found.labels.get(name) != value]
+    return (*words, "its owner") if wanted.owner.uid not in found.owners else tuple(words)
+
+
+def repaired(secret: SecretContent, words: tuple[str, ...]) -> Announcement:
+    """What is said of it."""
+    note = f'the secret "{secret.name}" was edited; restored: {", ".join(words)}'
+    return Announcement("Warning", "SecretRepaired", note)

@@ -1,6 +1,8 @@
-"""The life of a signing key. Deliverers sign with all live keys, so a new one may go out at once.
+"""The life of a signing key. Deliverers sign with all live keys.
 
-The old key signs on until the overlap is over; where the Secret has lost it, it is taken from the published record.
+In a rotation they get the new key first, and only when each of them signs with it too it goes into the Secret: so a
+receiver that knows the new one alone, be it ever so quick, can verify whatever comes. The old key signs on until
+the overlap is over; where the Secret has lost it, it is taken from the published record.
 """
 
 import base64
@@ -24,13 +26,17 @@ def mint(kind: str) -> str:
 
 @dataclass(frozen=True)
 class SigningFacts:
-    """All that a decision on a signing key looks at; `published` are the keys that deliverers sign with now."""
+    """All that a decision on a signing key looks at.
+
+    `published` are the keys in the record; `applied`: each deliverer signs with the pending one.
+    """
 
     credentials: tuple[Credential, ...]
     held: str = field(repr=False)
     held_previous: str = field(default="", repr=False)
     published: tuple[str, ...] = field(default=(), repr=False)
     pending: str = field(default="", repr=False)
+    applied: bool = False
     signing: Signing = field(default_factory=Signing)
     requested: str = ""
     answered: str = ""
@@ -38,14 +44,20 @@ class SigningFacts:
 
 @dataclass(frozen=True)
 class SigningPlan:
-    """What follows: all live keys, the current one first."""
+    """What follows: all live keys, the current one first, and one that is being made known to deliverers."""
 
     keys: tuple[str, ...] = field(repr=False)
     credentials: tuple[Credential, ...]
+    announced: str = field(default="", repr=False)
     pending: str = field(default="", repr=False)
     answered: str = ""
     announcements: tuple[Announcement, ...] = ()
     look_again: datetime | None = None
+
+    @property
+    def signs(self) -> tuple[str, ...]:
+        """What deliverers sign with."""
+        return (*self.keys, self.announced) if self.announced else self.keys
 
     def data(self) -> dict[str, str]:
         """What the Secret holds."""
@@ -64,22 +76,28 @@ def plan_signing_key(facts: SigningFacts, now: datetime, mint: Callable[[str], s
     current = facts.held
     answered = facts.answered
     credentials = facts.credentials
+    announced = ""
     said: tuple[Announcement, ...] = ()
     if not trusted or (active is not None and _due(facts, active, now)):
-        current = facts.pending if _usable(facts) else mint(facts.signing.type)
-        said = (_said(current, active, trusted=trusted),)
+        coming = facts.pending if _usable(facts) else mint(facts.signing.type)
+        if trusted and not (facts.applied and coming == facts.pending):
+            announced = coming
+        else:
+            current = coming
+            said = (_said(current, active, trusted=trusted),)
     if active is None or active.sha256 != sha256(current):
         until = now + facts.signing.rotation.overlap
         credentials = (_active(current, now), *retired(facts.credentials, active, until))
         answered = facts.requested
     credentials, gone = expire(credentials, now)
     times = [c.expires_at for c in credentials if c.expires_at is not None]
-    if facts.signing.rotation.interval is not None:
+    if facts.signing.rotation.interval is not None and not announced:
         times += [c.created_at + facts.signing.rotation.interval for c in credentials if c.state == "Active"]
     return SigningPlan(
         _texts(credentials, facts, current),
         credentials,
-        pending="" if current == facts.held else current,
+        announced=announced,
+        pending=announced or ("" if current == facts.held else current),
         answered=answered,
         announcements=said + gone,
         look_again=min(times, default=None),

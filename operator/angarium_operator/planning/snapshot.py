@@ -175,6 +175,8 @@ class Snapshot:
     health: Mapping[str, CallbackHealth] = field(default_factory=dict)  # by callback id
     pending: dict[Key, str] = field(default_factory=dict)  # keys that are made and not yet in their Secret
     counted: dict[Key, datetime] = field(default_factory=dict)  # when counts were last written into the status
+    written: dict[Key, int] = field(default_factory=dict)  # hashes of the statuses that we wrote last
+    restored: set[Key] = field(default_factory=set)  # products to be told that Redis had lost all records
     _dependants: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _secret_users: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _secret_readers: defaultdict[SecretName, set[Key]] = field(default_factory=lambda: defaultdict(set))
@@ -205,6 +207,8 @@ class Snapshot:
         around = self._around(key) | self._rivals(self.objects.get(key))
         self.broken.pop(key, None)
         self.counted.pop(key, None)
+        self.written.pop(key, None)
+        self.restored.discard(key)
         self.pending.pop(key, None)
         self.findings.pop(key, None)
         self.endpoints.pop(key, None)

@@ -5,8 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from angarium.resources import Callback, Report, Resource, Status
 from angarium_operator.planning.actions import Plan
+from angarium_operator.planning.progress import progress
 from angarium_operator.planning.snapshot import Key, Snapshot
 from angarium_operator.planning.transitions import transitions
 from angarium_operator.planning.verdicts import OURS, Verdict, conditions
@@ -34,6 +37,7 @@ def with_status(
     before: Report, fields: Mapping[str, Any], verdicts: Mapping[str, Verdict], generation: int, now: datetime
 ) -> Plan:
     """The status to write if it differs, and what to say of it."""
+    verdicts = {**verdicts, **progress(verdicts)}
     after_conditions = conditions(before.conditions, verdicts, generation, now)
     wanted = {
         **{name: getattr(before, name) for name in type(before).model_fields if name not in COUNTS},
@@ -47,6 +51,16 @@ def with_status(
         status=None if old == new else _ordered(after),
         announcements=transitions(before.conditions, after_conditions),
     )
+
+
+def fingerprint(status: Report) -> int:
+    """Of all in it that is ours: to see whether anybody else has changed it."""
+    return hash(orjson.dumps(_json(status), option=orjson.OPT_SORT_KEYS))
+
+
+def edited(snapshot: Snapshot, key: Key, status: Report) -> bool:
+    """Whether it is another one than we wrote last, as far as we remember."""
+    return key in snapshot.written and snapshot.written[key] != fingerprint(status)
 
 
 def _ordered(status: Report) -> dict[str, Any]:
@@ -65,7 +79,7 @@ def spare_counts(snapshot: Snapshot, key: Key, callback: Callback, written: Plan
     """Leave a status alone for a while where nothing but counts would change."""
     before, after = _without_counts(_ordered(callback.status)), _without_counts(dict(written.status or {}))
     due = snapshot.counted.get(key, now - snapshot.policy.count_every) + snapshot.policy.count_every
-    if before != after or due <= now:
+    if before != after or due <= now or edited(snapshot, key, callback.status):
         return written
     look = due if written.look_again is None else min(due, written.look_again)
     return replace(written, status=None, announcements=(), look_again=look)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from angarium.resources import Topic
 from angarium_operator.planning.actions import Announcement, SecretContent
-from angarium_operator.planning.secrets import conflict, content, ours
+from angarium_operator.planning.secrets import conflict, content, ours, repaired, repairs
 from angarium_operator.planning.snapshot import Key, Snapshot, secret_name
 from angarium_operator.planning.verdicts import Verdict, no, yes
 
@@ -41,15 +41,17 @@ def plan_hash(snapshot: Snapshot, key: Key, topic: Topic, now: datetime) -> Hash
     held = found.data.get(NAME, "") if found else ""
     issued = yes("CredentialsIssued", f'the secret "{secret_name(topic).name}" holds the topic hash')
     if _usable(held):
-        # written again where its label or its owner was taken away
-        return HashPlan(issued, _sha256(held), content(snapshot, topic, TYPE, {NAME: held}))
+        written = content(snapshot, topic, TYPE, {NAME: held})  # where its label or its owner was taken away
+        words = repairs(found, written)
+        said = (repaired(written, words),) if written is not None and words else ()
+        return HashPlan(issued, _sha256(held), written, announcements=said)
     text = snapshot.pending.get(key) or secrets.token_urlsafe(32)
-    said = Announcement("Normal", "CredentialsIssued", "a topic hash was made")
-    if found is not None:
-        said = Announcement(
-            "Warning", "SecretRepaired", "the topic hash was gone or too short; a new one takes its place"
-        )
-    return HashPlan(issued, _sha256(text), content(snapshot, topic, TYPE, {NAME: text}), text, (said,))
+    if found is None and topic.status.secret_name is None:
+        made = Announcement("Normal", "CredentialsIssued", "a topic hash was made")
+    else:
+        gone = "the topic hash was gone or too short; a new one takes its place"
+        made = Announcement("Warning", "SecretRepaired", gone)
+    return HashPlan(issued, _sha256(text), content(snapshot, topic, TYPE, {NAME: text}), text, (made,))
 
 
 def waiting(snapshot: Snapshot) -> HashPlan:

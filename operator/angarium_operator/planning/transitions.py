@@ -2,7 +2,7 @@
 
 from angarium.resources import Condition
 from angarium_operator.planning.actions import Announcement
-from angarium_operator.planning.verdicts import PENDING, STEPS, Truth
+from angarium_operator.planning.verdicts import PENDING, PROGRESS, STEPS, Truth
 
 ENDPOINT_FAILS = {  # by the reason of the condition
     "Failing": "EndpointFailing",
@@ -11,7 +11,7 @@ ENDPOINT_FAILS = {  # by the reason of the condition
     "AutoDisabled": "AutoDisabled",
 }
 DISABLED = frozenset({"Gone", "AutoDisabled"})
-SILENT = frozenset({"Ready", *STEPS})  # say nothing that the others don't
+SILENT = frozenset({"Ready", *PROGRESS, *STEPS})  # say nothing that the others don't
 
 
 def transitions(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Announcement, ...]:

@@ -8,8 +8,11 @@ from angarium.resources import Condition
 
 Truth = Literal["True", "False", "Unknown"]
 FEEDS_READY = ("Accepted", "ResolvedRefs", "CredentialsReady", "Programmed")
+PROGRESS = frozenset({"Reconciling", "Stalled"})
 STEPS = ("Resolved", "Connected", "Secured", "Signed", "Answered")  # of a test, as it goes
-OURS = frozenset({*FEEDS_READY, "Ready", "EndpointHealthy", "Authenticated", "Complete", "Succeeded", *STEPS})
+OURS = frozenset(
+    {*FEEDS_READY, *PROGRESS, "Ready", "EndpointHealthy", "Authenticated", "Complete", "Succeeded", *STEPS}
+)
 PENDING = "Pending"
 
 
