@@ -8,7 +8,7 @@ from angarium_operator.doctor.hosts import HostFacts
 from angarium_operator.doctor.looking import PARTS, ClusterFacts, Workload, field_paths
 
 UPGRADE = "helm upgrade with crds.enabled, or kubectl apply --server-side -f crds/"
-INSIDE = "kubectl exec deploy/<release>-operator -- angarium-operator doctor"
+INSIDE = "kubectl exec deploy/<release>-angarium-operator -- angarium-operator doctor"
 STALE = 2.0  # times a lease's duration
 
 
