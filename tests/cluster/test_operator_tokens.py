@@ -41,12 +41,12 @@ async def created(kubeconfig: Path, *arguments: str, stdin: str = "") -> tuple[i
     return process.returncode or 0, out.decode().strip(), err.decode().strip()
 
 
-async def test_what_is_minted_from_the_cluster_is_checked_by_what_is_published(stage: Stage) -> None:
+async def test_what_is_minted_from_the_cluster_is_checked_by_what_is_published(stage: Stage, kubeconfig: Path) -> None:
     async with stage.data_plane() as gateway, stage.operator():
         await stage.product(credentials={"rotation": {"overlap": "1h"}})
         await stage.ready("Product", "shop")
         asked = ("--product", "shop", "-n", stage.namespace, "--subject", "ci")
-        code, first, said = await created(stage.kubeconfig, *asked)
+        code, first, said = await created(kubeconfig, *asked)
         assert code == 0, said
         assert subject(first, public_keys(gateway, stage.namespace)) == "ci"
 
@@ -54,7 +54,7 @@ async def test_what_is_minted_from_the_cluster_is_checked_by_what_is_published(s
         await stage.annotate("Product", "shop", rotate_requested_at="now")
         await stage.secret("shop-angarium", lambda seen: plain(seen)["jwt-key-id"] != held)
         await applied(gateway, lambda tail: len(public_keys(tail, stage.namespace)) == 2)
-        code, second, said = await created(stage.kubeconfig, *asked)
+        code, second, said = await created(kubeconfig, *asked)
         assert code == 0, said
         known = public_keys(gateway, stage.namespace)
         assert subject(first, known) == subject(second, known) == "ci"
@@ -65,7 +65,7 @@ async def test_what_is_minted_from_the_cluster_is_checked_by_what_is_published(s
     ]
 
 
-async def test_what_kubectl_prints_is_enough(stage: Stage, kubectl: Callable[..., str]) -> None:
+async def test_what_kubectl_prints_is_enough(stage: Stage, kubectl: Callable[..., str], kubeconfig: Path) -> None:
     async with stage.data_plane() as gateway, stage.operator():
         await stage.product()
         await stage.ready("Product", "shop")
@@ -73,17 +73,17 @@ async def test_what_kubectl_prints_is_enough(stage: Stage, kubectl: Callable[...
             secret = await asyncio.to_thread(
                 kubectl, "get", "secret", "shop-angarium", "-n", stage.namespace, "-o", form
             )
-            code, text, said = await created(stage.kubeconfig, "--secret", "-", "--subject", "ci", stdin=secret)
+            code, text, said = await created(kubeconfig, "--secret", "-", "--subject", "ci", stdin=secret)
             assert code == 0, said
             assert subject(text, public_keys(gateway, stage.namespace)) == "ci"
 
 
-async def test_what_is_not_there_is_said_in_a_line(stage: Stage) -> None:
-    code, _, said = await created(stage.kubeconfig, "--product", "nobody", "-n", stage.namespace)
+async def test_what_is_not_there_is_said_in_a_line(stage: Stage, kubeconfig: Path) -> None:
+    code, _, said = await created(kubeconfig, "--product", "nobody", "-n", stage.namespace)
     assert code == 1
     assert said == f"angarium: the cluster says 404 Not Found for the product {stage.namespace}/nobody"
     await stage.product()  # and no operator
-    code, _, said = await created(stage.kubeconfig, "--product", "shop", "-n", stage.namespace)
+    code, _, said = await created(kubeconfig, "--product", "shop", "-n", stage.namespace)
     assert code == 1
     assert "has no Secret yet" in said
 
