@@ -65,6 +65,15 @@ PROCESSES = (
         "s",
         (f"(time() - process_start_time_seconds{{{HERE}}}){ONLY}", NAME),
     ),
+    series(
+        "Certificates",
+        "Until each certificate that is served ends; empty where the gateway serves no TLS.",
+        "s",
+        (
+            f"min by (certificate) (angarium_certificate_expiry_timestamp_seconds{{{HERE}}}) - time()",
+            "{{certificate}}",
+        ),
+    ),
     Panel(
         "Versions",
         "How many processes of each part run which version.",
