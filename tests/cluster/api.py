@@ -90,6 +90,8 @@ class Api:
     async def request(self, method: str, url: str, **options: Any) -> Object:
         """Any request; raises Refused for 4xx and 5xx."""
         response = await self.client.request(method, url, **options)
+        if response.is_error and "json" not in response.headers.get("content-type", ""):
+            raise Refused(response.status_code, response.text)
         body: Object = response.json()
         if response.is_error:
             raise Refused(response.status_code, body.get("message", response.text))
