@@ -20,9 +20,11 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-API_KEY = Path("/binding/api-key")
-SIGNING_KEY = Path("/signing/signing-key")
-CERTIFICATE = Path("/tls/tls.crt")
+FOLDER = Path(os.environ.get("FOLDER", "/"))  # where the Secrets are mounted
+API_KEY = FOLDER / "binding/api-key"
+SIGNING_KEY = FOLDER / "signing/signing-key"
+CERTIFICATE = FOLDER / "tls/tls.crt"
+PORT = int(os.environ.get("PORT", "8481"))
 PATIENCE = 120.0  # s, for everything
 
 received: queue.Queue[str] = queue.Queue()
@@ -97,7 +99,7 @@ def accepted(deadline: float) -> tuple[str, str]:
 def main() -> None:
     """One line for each step; exit code 1 with a reason where one fails."""
     deadline = time.monotonic() + PATIENCE
-    threading.Thread(target=HTTPServer(("", 8481), Endpoint).serve_forever, daemon=True).start()
+    threading.Thread(target=HTTPServer(("", PORT), Endpoint).serve_forever, daemon=True).start()
     sent, delivery = accepted(deadline)
     try:
         while received.get(timeout=max(0.1, deadline - time.monotonic())) != delivery:
