@@ -52,9 +52,9 @@ async def why(gateway: Gateway, posted: Any) -> Any:
     return answer.json
 
 
-async def until(gateway: Gateway, posted: Any, state: str) -> Any:
+async def until(gateway: Gateway, posted: Any, state: str, patience: float = SOON) -> Any:
     """The answer once its first delivery is in this state; and that delivery is `it`."""
-    async with asyncio.timeout(SOON):
+    async with asyncio.timeout(patience):
         while True:
             told = await why(gateway, posted)
             if told["deliveries"][0]["state"] == state:
@@ -187,7 +187,7 @@ async def test_the_only_deliverer_is_killed_in_an_attempt(gateway: Gateway, redi
         await gateway.publish(subscriber(slow.url, timeout_s=30.0))
         async with process(redis_settings, "d-9") as child:
             posted = await gateway.post()
-            await until(gateway, posted, "in_flight")
+            await until(gateway, posted, "in_flight", patience=60.0)  # a process has to start first
             child.kill()
             it = (await until(gateway, posted, "no_deliverer"))["it"]
             assert (
