@@ -69,7 +69,7 @@ async def test_all_is_there(api: Admin, namespace: str, kubeconfig: Path, crds_i
         await api.create(deployment(part, namespace))
     await api.create(deployment("operator", namespace, ANGARIUM_OPERATOR_LEASE="angarium-operator"))
     items = judge_cluster(await look(kubeconfig, namespace))
-    assert told(items, "crds") == [("ok", "5 kinds are served, with all fields of this version")]
+    assert told(items, "crds") == [("ok", "7 kinds are served, with all fields of this version")]
     user = f"system:serviceaccount:{namespace}:operator"
     assert told(items, "rbac") == [("ok", f"{user} may do all that the operator must")]
     for part in ("gateway", "deliverer", "operator"):  # no pod runs here
@@ -118,7 +118,7 @@ async def test_the_lease(api: Admin, namespace: str, kubeconfig: Path, crds_inst
 
 def test_fields_that_are_missing_are_named() -> None:
     served = expected_paths() - {"Callback.spec.suspend"}
-    plurals = frozenset({"products", "organizations", "callbacks", "providers", "topics"})
+    plurals = frozenset({"products", "organizations", "callbacks", "providers", "topics", "replays", "callbacktests"})
     [(level, found)] = told(judge_cluster(ClusterFacts(served=plurals, paths=served)), "crds")
     assert (level, found.split(";")[0]) == (
         "problem",

@@ -87,6 +87,11 @@ async def everything(stage: Stage, gateway: Gateway) -> None:
     assert (await gateway.ask("POST", "/v1/callbacks/orders/suspend")).status == 200
     assert (await gateway.ask("DELETE", "/v1/callbacks/orders")).status == 204
     await stage.event("CredentialsIssued", "shop")
+    of_shop, briefly = {"productRef": {"name": "shop"}}, {"ttlSecondsAfterFinished": 0}
+    await stage.create("Replay", "again", of_shop | briefly | {"select": {}})
+    await stage.create("CallbackTest", "try", briefly | {"callbackRef": {"name": "warehouse"}, "deadline": "5s"})
+    for kind, name in (("Replay", "again"), ("CallbackTest", "try")):
+        await stage.gone(stage.named(kind, name))
 
 
 async def test_everywhere_no_right_is_unused_and_none_is_missing(alone: Stage) -> None:

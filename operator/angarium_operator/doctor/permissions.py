@@ -36,10 +36,11 @@ def permissions(*, everywhere: bool = True, callbacks: bool = True) -> list[Perm
 def _all(everywhere: bool, callbacks: bool) -> Iterator[Permission]:
     plurals = [kind.plural for kind in RESOURCES.values()]
     for plural in plurals:
-        yield from (Permission(GROUP, plural, verb) for verb in ("get", "list", "watch"))
+        yield from (Permission(GROUP, plural, verb) for verb in ("list", "watch"))
         yield Permission(GROUP, f"{plural}/status", "patch")
+    yield from (Permission(GROUP, plural, "delete") for plural in ("replays", "callbacktests"))
     if callbacks:
-        yield from (Permission(GROUP, "callbacks", verb) for verb in ("create", "patch", "delete"))
+        yield from (Permission(GROUP, "callbacks", verb) for verb in ("get", "create", "patch", "delete"))
     yield from (Permission("", "secrets", verb) for verb in ("get", "list", "watch", "create", "patch"))
     yield Permission("events.k8s.io", "events", "create")
     if everywhere:
