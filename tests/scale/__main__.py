@@ -37,7 +37,7 @@ CHANGE = 2000  # ms
 
 def manifest(kind: str, namespace: str, name: str = "", **more: Any) -> Object:
     """One of ours."""
-    version = {"Secret": "v1", "Namespace": "v1"}.get(kind, API_VERSION)
+    version = {"Secret": "v1", "Namespace": "v1", "Event": "events.k8s.io/v1"}.get(kind, API_VERSION)
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}, **more}
 
 
@@ -57,6 +57,17 @@ def secrets(namespace: str, count: int) -> Iterable[Object]:
     """As the operator makes them for callbacks."""
     for n in range(count):
         yield manifest("Secret", namespace, f"hook-{n}-signing", stringData={"signing-key": f"whsec_{n:064d}"})
+
+
+def events(namespace: str, count: int) -> Iterable[Object]:
+    """As the operator posts them."""
+    for n in range(count):
+        given = {
+            "eventTime": "2026-11-21T12:00:00.000000Z", "type": "Normal", "reason": "Programmed", "action": "Reconcile",
+            "reportingController": "angarium.dev/operator", "reportingInstance": "operator-0", "note": "all is well",
+            "regarding": {"kind": "Callback", "name": f"hook-{n}", "namespace": namespace},
+        }  # fmt: skip
+        yield manifest("Event", namespace, f"hook-{n}", **given)
 
 
 async def create(api: Api, manifests: Iterable[Object]) -> None:
@@ -182,6 +193,7 @@ async def deletions(world: World, report: Report, options: argparse.Namespace) -
         await create(api, products(namespace, owners))
         await create(api, callbacks(namespace, count, owners))
     await create(api, secrets(BARE, count + owners))
+    await create(api, events(BARE, 2 * (count + owners)))
     async with world.operator(LEFT, "with"):
         for namespace in (LEFT, "with"):
             await until_ready(api, namespace, "Callback", count)
