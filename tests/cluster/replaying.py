@@ -97,9 +97,9 @@ async def complete(stage: Stage, name: str = "outage") -> Object:
     )
 
 
-async def received(receiver: Receiver, count: int) -> list[str]:
+async def received(receiver: Receiver, count: int, patience: float = PATIENCE) -> list[str]:
     """The webhook-ids that came, once there are so many."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while len(receiver.requests) < count:
             receiver.came.clear()
             await receiver.came.wait()

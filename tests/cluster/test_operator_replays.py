@@ -121,7 +121,7 @@ async def test_a_killed_operator_sends_nothing_twice(stage: Stage, tail: ConfigT
             made = await replay(stage, deliveriesPerSecond=100)
             for kill in range(1, KILLS + 1):
                 async with operator_process(stage) as operator:
-                    await received(receiver, 40 * kill + kill)
+                    await received(receiver, 40 * kill + kill, patience=100)  # an operator has to start first
                     operator.kill()
                     await operator.wait()
             async with operator_process(stage), asyncio.timeout(120):
