@@ -52,6 +52,6 @@ async def test_it_sends_receives_and_sees_it_delivered(folder: Path, render_test
         code, printed = await run(folder, gateway, port)
         dev.process.terminate()
         assert await dev.ended() == 0
-    words = [line.split()[0] for line in printed.splitlines()]
-    assert (code, words) == (0, ["accepted", "received", "delivered"]), printed
+    words = [line.split()[0] for line in printed.splitlines()]  # it may be received before the answer has been read
+    assert (code, sorted(words[:2]), words[2:]) == (0, ["accepted", "received"], ["delivered"]), printed
     assert "signature good" in printed
