@@ -13,6 +13,7 @@ from angarium.notifications import DeliveryState
 SLACK = 8.0  # s until gateways have found a Valkey that is ready again (DNS remembers for 5 s that there was none)
 CLOCKS = 0.5  # s by which the clocks of runner and node may differ
 BROKEN = {"refused", "broken"}
+WAITED_FOR = 15.0  # s that a gateway waits for a request whose caller has begun it; callers give up waiting after 10 s
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ def _ids(e: Evidence) -> list[str]:
 
 def _failures(e: Evidence) -> list[Failure]:
     return [each for called in e.callers.values() for each in called.failed]
+
+
+def overslept(failure: Failure) -> bool:
+    """Whether the caller itself stood still while it sent, as on a machine that has too much to do: it neither gave up
+    nor sent the rest before the gateway left it, as it leaves any (408, or no answer where the head was not there)."""
+    return failure.seconds > WAITED_FOR and (failure.status == 408 or failure.told == "broken")
 
 
 def delivery_of(notification: str) -> str:
@@ -103,7 +110,7 @@ def _spans(made: Disturbance, first: float, then: float) -> bool:
 
 
 def _answers(e: Evidence) -> Verdict:
-    told = [each for each in _failures(e) if each.status]
+    told = [each for each in _failures(e) if each.status and not overslept(each)]
     mute = [each for each in told if each.status != 503 or not each.told.isdecimal()]
     outside = [each for each in told if not _within(each, [made for made in e.disturbances if made.starves])]
     kinds = ", ".join(f"{n:,} × {kind}" for kind, n in Counter(each.kind for each in told).items()) or "none"
@@ -112,11 +119,13 @@ def _answers(e: Evidence) -> Verdict:
 
 
 def _connections(e: Evidence) -> Verdict:
-    told = [each for each in _failures(e) if not each.status]
+    told = [each for each in _failures(e) if not each.status and not overslept(each)]
     cuts = [made for made in e.disturbances if made.cuts]
     outside = [each for each in told if each.told not in BROKEN or not _within(each, cuts)]
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in Counter(each.kind for each in told).items()) or "none"
     measured = f"{kinds}; {len(outside)} but with a gateway that was killed (-9)"
+    slept = sum(overslept(each) for each in _failures(e))
+    measured += f"; {slept} requests left whose callers stood still for over 15 s" if slept else ""
     return Verdict("connections refused or broken", measured, not outside)
 
 

@@ -95,3 +95,10 @@ def _standing(**more: Any) -> Callable[[Evidence], Evidence]:
 )
 def test_each_verdict_can_fail(change: Callable[[Evidence], Evidence], text: str) -> None:
     assert broken(change(good())) == [text]
+
+
+@pytest.mark.parametrize("made", [(408, "", 16.0), (0, "broken", 16.0)])
+def test_callers_that_stood_still_are_told_apart(made: tuple[int, str, float]) -> None:
+    status, told, seconds = made
+    assert broken(_failing(Failure(250.0, status, "", told, seconds))(good())) == []
+    assert broken(_failing(Failure(250.0, status, "", told, 5.0))(good())) != []
