@@ -84,7 +84,8 @@ def version(name: str, *, both: bool, storage: bool, served: bool = True) -> Obj
         entry["schema"]["openAPIV3Schema"] = schema_with(schema, RENAME, keep=both)
     if not both and name == "v1beta1":
         del entry["selectableFields"]  # 1.36 refuses versions that have the same of these and different schemas
-    return entry | {"name": name, "served": served, "storage": storage}
+    made: Object = entry | {"name": name, "served": served, "storage": storage}
+    return made
 
 
 @pytest.fixture
