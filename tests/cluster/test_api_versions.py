@@ -4,6 +4,7 @@ With the strategy None the server changes nothing but `apiVersion`, and prunes w
 not know. So a field gets its new name beside the old one in both schemas, and who reads takes either.
 """
 
+import asyncio
 import copy
 import uuid
 from collections.abc import AsyncIterator
@@ -46,13 +47,11 @@ class Trial:
         """Install, and wait until each version answers, or no longer does."""
         await self.api.apply(self.definition(list(versions)))
         for version in versions:
-            served = False
-            while served != version["served"]:
-                served = await self._served(version["name"])
+            while await self._served(version["name"]) != version["served"]:
+                await asyncio.sleep(0.05)
 
     async def _served(self, version: str) -> bool:
-        response = await self.api.client.get(self.path(version, ""))
-        return response.is_success
+        return (await self.api.client.get(self.path(version, ""))).is_success
 
     def path(self, version: str, name: str) -> str:
         """Of an object, or of all."""
