@@ -4,7 +4,7 @@ Without metrics an autoscaler still brings a Deployment up to its least number o
 """
 
 from tests.e2e.commands import PATIENCE, RELEASE, SYSTEM, expect, get, kubectl, step
-from tests.e2e.scenario import Setting, clean_up, install, make_namespaces
+from tests.e2e.scenario import NO_VOLUME, Setting, clean_up, install, make_namespaces
 
 SCALED = ("gateway", "deliverer")
 LEAST = 3
@@ -16,7 +16,7 @@ def walk(setting: Setting) -> None:
         make_namespaces()
         asked = ("enabled=true", f"minReplicas={LEAST}")
         values = [f"{each}.autoscaling.{value}" for each in SCALED for value in asked]
-        install(*setting.arguments, *[word for value in values for word in ("--set", value)])
+        install(*NO_VOLUME, *setting.arguments, *[word for value in values for word in ("--set", value)])
     with step(f"the autoscalers bring both Deployments to {LEAST} pods"):
         for component in SCALED:
             check(f"{RELEASE}-{component}")

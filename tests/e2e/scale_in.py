@@ -12,7 +12,7 @@ from tests.e2e.disturbing import pods_of
 from tests.e2e.load import Heard, heard, start_callers, stop_callers
 from tests.e2e.pod_chaos import report
 from tests.e2e.pod_verdicts import Evidence
-from tests.e2e.scenario import Setting, clean_up, declare, install, make_namespaces
+from tests.e2e.scenario import NO_VOLUME, Setting, clean_up, declare, install, make_namespaces
 
 RATE = 200  # a second
 CALLER = "steady"
@@ -36,7 +36,7 @@ def walk(setting: Setting) -> None:
     """From nothing to nothing."""
     with step(f"helm install with {MANY} deliverers, and a receiver that takes 0.1 to 0.5 s"):
         make_namespaces()
-        install(*setting.arguments)
+        install(*NO_VOLUME, *setting.arguments)
         scale(MANY)
         declare()
         kubectl(

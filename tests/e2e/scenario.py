@@ -24,6 +24,10 @@ class Setting:
     chaos_seconds: float = 120.0
 
 
+# Where nobody kills Valkey: a cluster may have few volumes, and not clean them.
+NO_VOLUME = ("--set", "valkey.persistence.enabled=false")
+
+
 def make_namespaces() -> None:
     """Both under the strictest Pod Security."""
     for name in (SYSTEM, SHOP):
@@ -153,7 +157,7 @@ def walk(setting: Setting) -> None:
         uninstall()
         check_kept()
     with step("helm install again, without a volume: records are published anew"):
-        install("--set", "valkey.persistence.enabled=false", *setting.arguments)
+        install(*NO_VOLUME, *setting.arguments)
     with step("a notification with the same Secret is delivered and verified"):
         (again,) = send(setting.pods, "sender-2", "order.paid")
         expect(again.verdicts, ["verified"], "what the receiver made of it")
