@@ -12,7 +12,6 @@ import angarium
 from angarium.resources import KINDS
 
 ROOT = Path(__file__).parents[2]
-LEASE = ("ANGARIUM_OPERATOR_LEASE", "ANGARIUM_OPERATOR_LEASE_NAMESPACE")
 
 
 @pytest.mark.parametrize("values", [{}, {"watchNamespaces": ["a"]}, {"metrics": {"podMonitor": {"enabled": True}}}])
@@ -97,7 +96,7 @@ def test_ports_probes_and_settings_agree_with_the_services(defaults: Objects) ->
         pod = pods(defaults)[service]
         ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
         assert ports["probes"] == model.model_fields["probe_port"].default
-        known = {f"ANGARIUM_{name.upper()}" for name in model.model_fields} | {"ANGARIUM_REDIS_URL", *LEASE}
+        known = {f"ANGARIUM_{name.upper()}" for name in model.model_fields} | {"ANGARIUM_REDIS_URL"}
         assert {name.removesuffix("_FILE") for name in environment(pod)} <= known
     api = {port["name"]: port["containerPort"] for port in container(pods(defaults)["gateway"])["ports"]}
     assert api["http"] == GatewaySettings.model_fields["gateway_port"].default
