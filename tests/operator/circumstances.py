@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from tests.operator.worlds import EVERYBODY, NOW, World, callback, organization, product, provider, topic
+from tests.operator.worlds import (
+    EVERYBODY,
+    NOW,
+    World,
+    callback,
+    callback_test,
+    organization,
+    product,
+    provider,
+    replay,
+    topic,
+)
 
 from angarium.identifiers import resource_id
 from angarium.queue import CallbackHealth
 from angarium.resources import CallbackStatus, ObjectMeta
 from angarium_operator.planning import Broken, DataPlane, Key
+from angarium_operator.planning.orders import ReplayProgress, TrialProgress
 from angarium_operator.planning.records import endpoint_token
 from angarium_operator.planning.snapshot import SecretName
 from angarium_operator.planning.verdicts import no
@@ -25,7 +37,7 @@ TEMPLATED = {"integrations": [{"name": "warehouse", "callbackRef": {"name": "war
 
 @dataclass(frozen=True)
 class Circumstance:
-    """`kstatus`, `argo`: what is expected of them; `reason`: of Ready, or empty where nothing was written yet."""
+    """`kstatus`, `argo`: what is expected of them; `reason`: of what is waited for, or empty where there is none."""
 
     name: str
     of: tuple[str, str]  # kind and name
@@ -141,6 +153,27 @@ def secret_incomplete() -> World:
     return world
 
 
+def replaying(state: Any = None, spec: Object | None = None) -> World:
+    """A replay of which the loop has told this."""
+    world = settled(product(), callback(), replay(spec=spec))
+    if state is not None:
+        told = ReplayProgress(resource_id("rpl", "uid-outage"), state, 40, 40, 0)
+        world.snapshot.put_progress(Key("replay", "shop", "outage"), told)
+        world.settle()
+    return world
+
+
+def after_test(reason: str | None = None) -> World:
+    """A test of a callback; with a reason, or none, of its end."""
+    world = settled(product(), callback(), callback_test())
+    if reason is not None:
+        key = Key("callbacktest", "shop", "try")
+        told = TrialProgress(resource_id("cbt", "uid-try"), True, not reason, reason, {"reason": reason}, world.now)
+        world.snapshot.put_progress(key, told)
+        world.settle()
+    return world
+
+
 def being_deleted() -> World:
     world = settled(product())
     world.snapshot.put(product(deletionTimestamp="2026-11-21T12:00:00Z", finalizers=["example.com/theirs"]))
@@ -148,7 +181,18 @@ def being_deleted() -> World:
 
 
 ELSEWHERE = {"productRef": {"name": "shop", "namespace": "other"}}
+OF_REPLAY, OF_TEST = ("replay", "outage"), ("callbacktest", "try")
+SUSPENDED = {"suspend": True}
 CIRCUMSTANCES = (
+    Circumstance("replay begins", OF_REPLAY, "InProgress", "Progressing", "Pending", replaying),
+    Circumstance("replay counts", OF_REPLAY, "InProgress", "Progressing", "Counting", lambda: replaying("Counting")),
+    Circumstance(
+        "replay suspended", OF_REPLAY, "InProgress", "Suspended", "Suspended", lambda: replaying(spec=SUSPENDED)
+    ),
+    Circumstance("replay complete", OF_REPLAY, "Current", "Healthy", "Completed", lambda: replaying("Completed")),
+    Circumstance("test begins", OF_TEST, "InProgress", "Progressing", "Pending", after_test),
+    Circumstance("test succeeded", OF_TEST, "Current", "Healthy", "Delivered", lambda: after_test("")),
+    Circumstance("test failed", OF_TEST, "Failed", "Degraded", "Http503", lambda: after_test("http_503")),
     Circumstance("product unseen", ("product", "shop"), "InProgress", "Progressing", "", lambda: World(product())),
     Circumstance("product ready", ("product", "shop"), "Current", "Healthy", "Ready", lambda: settled(product())),
     Circumstance("product edited", ("product", "shop"), "InProgress", "Progressing", "Ready", edited),

@@ -10,19 +10,21 @@ from collections.abc import Mapping
 
 from angarium_operator.planning.verdicts import Verdict, yes
 
-STUCK = frozenset({"SecretConflict"})  # beside all that is not accepted
+ENDS = ("Ready", "Complete", "Succeeded")  # what is waited for: a kind has one of them
+FINAL = frozenset({"Accepted", "Succeeded"})  # where these are false, waiting won't help
+STUCK = frozenset({"SecretConflict"})
 
 
 def progress(verdicts: Mapping[str, Verdict]) -> dict[str, Verdict]:
-    """At most one of `Reconciling` and `Stalled`; none for what is ready, and for kinds that never say Ready."""
-    ready = verdicts.get("Ready")
-    if ready is None or ready.good:
+    """At most one of `Reconciling` and `Stalled`; none for what is ready, complete or has succeeded."""
+    end = next((verdicts[type_] for type_ in ENDS if type_ in verdicts), None)
+    if end is None or end.good:
         return {}
     stuck = next((verdict for type_, verdict in verdicts.items() if _is_stuck(type_, verdict)), None)
     if stuck is not None:
         return {"Stalled": yes(stuck.reason, stuck.message)}
-    return {"Reconciling": yes(ready.reason, ready.message)}
+    return {"Reconciling": yes(end.reason, end.message)}
 
 
 def _is_stuck(type_: str, verdict: Verdict) -> bool:
-    return verdict.status == "False" and (type_ == "Accepted" or verdict.reason in STUCK)
+    return verdict.status == "False" and (type_ in FINAL or verdict.reason in STUCK)

@@ -91,7 +91,8 @@ def _callbacks_verdict(snapshot: Snapshot, key: Key, replay: Replay, product: Pr
             return no("CallbackNotFound", f"{named} does not exist")
         if key.namespace not in (own, target.namespace):
             return no("CallbackNotAllowed", f'{named} can be chosen there, and in the product\'s namespace "{own}"')
-        if resolve(snapshot, target, callback).product is not product:
+        theirs = resolve(snapshot, target, callback).product
+        if theirs is None or theirs.metadata.uid != product.metadata.uid:
             return no("CallbackOfAnother", f"{named} is of another product")
     return RESOLVED
 
