@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from angarium.queue.replays import MOST_AT_ONCE, Phase, Position, Replays, Step, Walk, Wish, counting, sending
-from angarium.telemetry.metrics import REPLAYED
+from angarium.telemetry.metrics import REDRIVEN
 from angarium_operator.orders import Orders
 from angarium_operator.planning import Key
 from angarium_operator.planning.orders import Progress, ReplayOrder, ReplayProgress
@@ -107,7 +107,7 @@ class Replayer:
         said, after = await self._replays.make(shard, wish, walk, step, most)
         if said == "moved":
             allowance.saved -= after.done - walk.done
-            REPLAYED.inc(after.done - walk.done)
+            REDRIVEN.inc(after.done - walk.done)
         return said, after
 
     def _report(self, key: Key, wish: Wish, progress: ReplayProgress) -> None:

@@ -90,7 +90,7 @@ RECONCILIATIONS = Counter("angarium_operator_reconciliations", "Reconciliations"
 RECONCILE_DURATION = Histogram(
     "angarium_operator_reconcile_duration_seconds", "Duration of a reconciliation", ["kind"], buckets=DURATION
 )
-REPLAYED = Counter("angarium_operator_replayed_deliveries", "Deliveries that replays have put back into their lines")
+REDRIVEN = Counter("angarium_operator_replayed_deliveries", "Deliveries that replays have put back into their lines")
 CALLBACK_TESTS = Counter("angarium_operator_callback_tests", "CallbackTests that have ended", ["outcome"])
 API_REQUESTS = Counter("angarium_operator_api_requests", "Requests to the Kubernetes API", ["verb", "code"])
 WATCH_EVENT = Gauge(
