@@ -110,6 +110,17 @@ async def test_one_that_leaves_is_handed_nothing_more(queue: Queue, redis_client
         assert len(await taken(Consumer(queue, "heir"))) == 1
 
 
+async def test_the_others_hear_what_one_heard_that_leaves(queue: Queue) -> None:
+    """The bell rings but once, so who went after it had heard it kept everything waiting: 2 s, at each scale-in."""
+    async with Consumer(queue, "going") as going, Consumer(queue, "staying", block=60.0) as staying:
+        await going.wait()  # it heard the bell, and takes nothing any more
+        waiting = asyncio.create_task(staying.wait())
+        await going.stop_waiting()
+        async with asyncio.timeout(10):
+            await waiting
+        assert len(await taken(staying)) == 1
+
+
 async def test_one_that_can_not_be_read_holds_up_nobody_else(queue: Queue, redis_client: redis.asyncio.Redis) -> None:
     await Intake(queue).enqueue(
         Notification(notification_id(0), "t", "shop/shop", "e", b"{}", Priority.NORMAL, 0, (Target("cbk_a", "shop/a"),))

@@ -5,6 +5,7 @@ found dead (angarium.config.presence) and another claims it.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from functools import partial
 from typing import Any, Literal
 
 from angarium.batching import Batcher
-from angarium.errors import StorageUnavailable
+from angarium.errors import StorageFull, StorageUnavailable
 from angarium.identifiers import delivery_id
 from angarium.keys import GROUP, ShardKeys
 from angarium.link import Argument
@@ -31,6 +32,7 @@ SETTLE = script("settle")
 RELEASE = script("release")
 CLAIM = script("claim", prelude="")
 LEAVE = script("leave", prelude="")
+RING = script("ring")
 LARGEST_BATCH = 64
 LARGEST_START = 256  # entries begun by one script: Redis serves nobody else meanwhile
 UNREADABLE_PAUSE = 10.0  # s
@@ -256,11 +258,19 @@ class Consumer:
     async def stop_waiting(self) -> None:
         """For good: a wait() that was cancelled goes on in Redis, and would be handed what nobody hears of any more."""
         await self._bells.close()
+        with contextlib.suppress(StorageUnavailable, StorageFull):  # then the others look by themselves, a little later
+            await self._ring()
 
     async def leave(self) -> None:
         """Remove this consumer where it holds nothing."""
         for keys in self._queue.shards:
             await self._queue.grouped(LEAVE, keys, [GROUP, self.name])
+        await self._ring()  # again: Redis may have rung for this consumer before it heard that it waits no more
+
+    async def _ring(self) -> None:
+        """For the others: what rang last may have been heard by this consumer, which takes nothing any more."""
+        for keys in self._queue.reachable:
+            await RING.run(self._queue.link, [keys.counters], [])
 
 
 def _entry(keys: ShardKeys, row: list[Any]) -> Entry:
