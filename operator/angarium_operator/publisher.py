@@ -75,7 +75,7 @@ class Publisher:
                 await self._claim()
                 state = await self._store.state()
                 known = self._loaded and state.epoch == self._store.epoch != ""
-                # Less: a failover lost the last ones. More: another wrote, of a version that knows no terms (a rollout).
+                # Less: a failover lost the last ones. More: another wrote, of a version before terms, in a rollout.
                 moved = state.revision != self._store.revision
                 if not known or moved or state.records != len(self._snapshot.published):
                     await self._recover()

@@ -1,5 +1,5 @@
-"""What others made of the records is noticed by the revision, though epoch and number of records are right: a failover that lost
-the last one, and an operator of a version before terms that writes once more in a rollout."""
+"""What others made of the records is noticed by the revision, though epoch and number of records are right: a failover
+that lost the last one, and an operator of a version before terms that writes once more in a rollout."""
 
 from datetime import timedelta
 from typing import Any
