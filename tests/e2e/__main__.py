@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from tests.e2e import autoscaling, diagnostics, pod_chaos, scale_in, scenario
+from tests.e2e import autoscaling, diagnostics, leaving, pod_chaos, scale_in, scenario, upgrading
 from tests.e2e.cluster import build_images, cluster, require_empty
 from tests.e2e.commands import NODES, SHOP, SYSTEM, Failed, say
 from tests.e2e.scenario import Setting
@@ -21,6 +21,8 @@ SCENARIOS: dict[str, Callable[[Setting], None]] = {
     "pod-chaos": pod_chaos.walk,
     "scale-in": scale_in.walk,
     "autoscaling": autoscaling.walk,
+    "upgrade": upgrading.walk,
+    "leaving": leaving.walk,
 }
 
 
@@ -42,9 +44,8 @@ def main() -> int:
             build_images(command, images(options.registry), pods)
             for name in options.only or SCENARIOS:
                 say(name)
-                walk(
-                    SCENARIOS[name], Setting(pods, registry(options.registry), options.chaos_seconds), keep=options.keep
-                )
+                given = Setting(pods, tuple(command), options.registry, options.chaos_seconds)
+                walk(SCENARIOS[name], given, keep=options.keep)
     except Failed as error:
         say(f"FAILED after {time.monotonic() - began:.0f} s: {error}")
         return 1
@@ -61,11 +62,6 @@ def walk(found: Callable[[Setting], None], setting: Setting, *, keep: bool) -> N
         if not keep:
             scenario.clean_up()
         raise
-
-
-def registry(name: str | None) -> tuple[str, ...]:
-    """For helm."""
-    return ("--set", f"image.registry={name}") if name else ()
 
 
 def images(registry: str | None) -> dict[str, str]:

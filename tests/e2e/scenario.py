@@ -17,11 +17,18 @@ CRDS = ROOT / "crds"
 
 @dataclass(frozen=True)
 class Setting:
-    """What a scenario is given. `pods`: the customers' image; `arguments`: for helm install."""
+    """What a scenario is given. `pods`: the customers' image; `build`: the command that builds images; `registry` of
+    their names, instead of the chart's."""
 
     pods: str
-    arguments: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    registry: str | None = None
     chaos_seconds: float = 120.0
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """For helm."""
+        return ("--set", f"image.registry={self.registry}") if self.registry else ()
 
 
 def make_namespaces() -> None:
