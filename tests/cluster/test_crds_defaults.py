@@ -14,7 +14,7 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
 @pytest.mark.parametrize(
     ("kind", "written", "stored"),
     [
-        ("Product", None, None),
+        ("Product", None, {}),
         ("Product", {}, {}),
         (
             "Product",

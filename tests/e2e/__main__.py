@@ -10,9 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from tests.e2e import autoscaling, diagnostics, leaving, pod_chaos, scale_in, scenario, upgrading
+from tests.e2e import (
+    autoscaling,
+    diagnostics,
+    external_redis,
+    gateway_tls,
+    leaving,
+    pod_chaos,
+    scale_in,
+    scenario,
+    twice,
+    upgrading,
+)
 from tests.e2e.cluster import build_images, cluster, require_empty
-from tests.e2e.commands import NODES, SHOP, SYSTEM, Failed, say
+from tests.e2e.commands import NAMESPACES, Failed, say
 from tests.e2e.scenario import Setting
 
 SERVICES = ("gateway", "deliverer", "operator")
@@ -23,6 +34,9 @@ SCENARIOS: dict[str, Callable[[Setting], None]] = {
     "autoscaling": autoscaling.walk,
     "upgrade": upgrading.walk,
     "leaving": leaving.walk,
+    "external-redis": external_redis.walk,
+    "gateway-tls": gateway_tls.walk,
+    "twice": twice.walk,
 }
 
 
@@ -40,7 +54,7 @@ def main() -> int:
     pods = f"{options.registry or 'localhost'}/angarium-e2e/pods:1"
     try:
         with cluster() as command:
-            require_empty((SYSTEM, SHOP, NODES))
+            require_empty(NAMESPACES)
             build_images(command, images(options.registry), pods)
             for name in options.only or SCENARIOS:
                 say(name)
@@ -58,7 +72,7 @@ def walk(found: Callable[[Setting], None], setting: Setting, *, keep: bool) -> N
     try:
         found(setting)
     except BaseException:
-        diagnostics.show((SYSTEM, SHOP))
+        diagnostics.show(NAMESPACES)
         if not keep:
             scenario.clean_up()
         raise

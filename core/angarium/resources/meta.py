@@ -23,9 +23,11 @@ _SUBDOMAIN = rf"{_LABEL}([.]{_LABEL})*"
 
 
 def later_added(schema: JsonDict) -> None:
-    """`json_schema_extra` of a spec's field that an earlier version didn't have: its default is the models' alone. In the
-    CRD it would be written into every object as soon as that is upgraded, and the operators of the earlier version, which
-    are replaced only after that, would refuse them all."""
+    """`json_schema_extra` of a spec's field that an earlier version didn't have: its default is the models' alone.
+
+    In the CRD it would be written into every object as soon as that is upgraded, and operators of the earlier version,
+    which are replaced only after that, would refuse them all.
+    """
     schema.pop("default", None)
 
 
