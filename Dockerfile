@@ -1,6 +1,6 @@
 # The images of Angarium: one target per service.
 #
-#   docker build --target gateway -t angarium/gateway:0.1.0 .        (gateway, deliverer or operator)
+#   docker build --target gateway -t angarium/gateway:0.2.0 .        (gateway, deliverer or operator)
 #
 # For a release, pin the base by digest: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:…
 # Dependencies are pinned with their hashes in requirements/. Where packages come from is pip's own configuration.
@@ -52,7 +52,7 @@ FROM ${PYTHON_IMAGE} AS runtime
 ARG REVISION=unknown
 LABEL org.opencontainers.image.vendor="Angarium" \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.version="0.2.0" \
       org.opencontainers.image.revision="${REVISION}"
 # USER: libraries ask for a name (kopf does), and no number need be in /etc/passwd.
 ENV PATH=/opt/angarium/bin:/usr/local/bin:/usr/bin:/bin \

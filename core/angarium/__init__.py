@@ -4,4 +4,4 @@ This package is the contract that operator, gateway and deliverer share: resourc
 Redis keys and scripts, settings and telemetry. It imports none of them.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -172,7 +172,8 @@ def read_resource(kind: Kind, raw: Object) -> Resource | Broken:
             name: value for name, value in (metadata.get(field) or {}).items() if name.startswith(f"{GROUP}/")
         }
     try:
-        return kind.model.model_validate(raw | {"metadata": metadata})
+        # What we don't know is of a newer CRD, which is upgraded before we are replaced; mistakes the API server finds.
+        return kind.model.model_validate(raw | {"metadata": metadata}, extra="ignore")
     except ValidationError as error:
         return Broken(ObjectMeta.model_validate(metadata), _read_status(kind, raw), _problem(error))
 

@@ -75,8 +75,9 @@ class Publisher:
                 await self._claim()
                 state = await self._store.state()
                 known = self._loaded and state.epoch == self._store.epoch != ""
-                fell_back = state.revision < self._store.revision  # a failover lost the last ones
-                if not known or fell_back or state.records != len(self._snapshot.published):
+                # Less: a failover lost the last ones. More: another wrote, of a version before terms, in a rollout.
+                moved = state.revision != self._store.revision
+                if not known or moved or state.records != len(self._snapshot.published):
                     await self._recover()
             except RecordsLost:  # somebody began it just now: the next look takes it as it is
                 self._loaded = False

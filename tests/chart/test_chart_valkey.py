@@ -1,9 +1,14 @@
 """The bundled Valkey, with a volume and without."""
 
 import base64
+import re
+import shutil
+from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.chart.objects import Objects, Render, of_kind, one, pods
+import yaml
+from tests.chart.objects import CHART, Objects, Render, of_kind, one, pods
 
 
 def test_it_keeps_its_data_on_a_volume_of_the_default_class(defaults: Objects) -> None:
@@ -49,6 +54,19 @@ def test_changed_settings_start_it_anew(render: Render) -> None:
         for size in ("1gb", "2gb")
     )
     assert first != second
+
+
+def test_another_version_of_the_chart_leaves_it_running(defaults: Objects, helm: Any, tmp_path: Path) -> None:
+    """Callers would be refused meanwhile, and nothing of it has changed."""
+    shutil.copytree(CHART, tmp_path / "angarium")
+    about = tmp_path / "angarium/Chart.yaml"
+    about.write_text(re.sub(r"(?m)^(version|appVersion): .*", r"\1: 9.9.9", about.read_text(encoding="utf-8")), "utf-8")
+    with helm.Chart.load(tmp_path / "angarium") as other:
+        texts = other.render({}, name="angarium", namespace="system")
+    wanted = [text for name, text in texts.items() if name.endswith(("statefulset.yaml", "gateway/deployment.yaml"))]
+    later = [found for text in wanted for found in yaml.safe_load_all(text) if found]
+    assert pods(later)["gateway"] != pods(defaults)["gateway"]
+    assert pods(later)["valkey"] == pods(defaults)["valkey"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
 @pytest.mark.parametrize(
     ("kind", "written", "stored"),
     [
-        ("Product", None, {"suspend": False}),
-        ("Product", {}, {"suspend": False}),
+        ("Product", None, {}),
+        ("Product", {}, {}),
         (
             "Product",
             {"credentials": {"rotation": {}}, "delivery": {}, "allowedNamespaces": {}, "quotas": {}},
@@ -24,10 +24,9 @@ FILLED_SERVICE = {"serviceRef": {"name": "warehouse", "port": 8080, "path": "/",
                 "delivery": {"timeout": "15s", "retention": "720h", "durability": "Standard", "maxInFlight": 100},
                 "allowedNamespaces": {"from": "Same"},
                 "quotas": {},
-                "suspend": False,
             },
         ),
-        ("Organization", MINIMAL["Organization"], MINIMAL["Organization"] | {"weight": 1, "suspend": False}),
+        ("Organization", MINIMAL["Organization"], MINIMAL["Organization"] | {"weight": 1}),
         ("Callback", MINIMAL["Callback"], MINIMAL["Callback"] | {"suspend": False}),
         (
             "Callback",

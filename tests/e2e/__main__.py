@@ -10,9 +10,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from tests.e2e import autoscaling, diagnostics, pod_chaos, scale_in, scenario
+from tests.e2e import (
+    autoscaling,
+    diagnostics,
+    external_redis,
+    gateway_tls,
+    leaving,
+    pod_chaos,
+    scale_in,
+    scenario,
+    twice,
+    upgrading,
+)
 from tests.e2e.cluster import build_images, cluster, require_empty
-from tests.e2e.commands import NODES, SHOP, SYSTEM, Failed, say
+from tests.e2e.commands import NAMESPACES, Failed, say
 from tests.e2e.scenario import Setting
 
 SERVICES = ("gateway", "deliverer", "operator")
@@ -21,6 +32,11 @@ SCENARIOS: dict[str, Callable[[Setting], None]] = {
     "pod-chaos": pod_chaos.walk,
     "scale-in": scale_in.walk,
     "autoscaling": autoscaling.walk,
+    "upgrade": upgrading.walk,
+    "leaving": leaving.walk,
+    "external-redis": external_redis.walk,
+    "gateway-tls": gateway_tls.walk,
+    "twice": twice.walk,
 }
 
 
@@ -38,13 +54,12 @@ def main() -> int:
     pods = f"{options.registry or 'localhost'}/angarium-e2e/pods:1"
     try:
         with cluster() as command:
-            require_empty((SYSTEM, SHOP, NODES))
+            require_empty(NAMESPACES)
             build_images(command, images(options.registry), pods)
             for name in options.only or SCENARIOS:
                 say(name)
-                walk(
-                    SCENARIOS[name], Setting(pods, registry(options.registry), options.chaos_seconds), keep=options.keep
-                )
+                given = Setting(pods, tuple(command), options.registry, options.chaos_seconds)
+                walk(SCENARIOS[name], given, keep=options.keep)
     except Failed as error:
         say(f"FAILED after {time.monotonic() - began:.0f} s: {error}")
         return 1
@@ -57,15 +72,10 @@ def walk(found: Callable[[Setting], None], setting: Setting, *, keep: bool) -> N
     try:
         found(setting)
     except BaseException:
-        diagnostics.show((SYSTEM, SHOP))
+        diagnostics.show(NAMESPACES)
         if not keep:
             scenario.clean_up()
         raise
-
-
-def registry(name: str | None) -> tuple[str, ...]:
-    """For helm."""
-    return ("--set", f"image.registry={name}") if name else ()
 
 
 def images(registry: str | None) -> dict[str, str]:

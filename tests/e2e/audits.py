@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import SecretStr
 from tests.chaos.audit import Stand, held_by, stand, totals
-from tests.e2e.commands import PATIENCE_S, RELEASE, SYSTEM, Failed, get
+from tests.e2e.commands import PATIENCE_S, RELEASE, SYSTEM, Failed, get, kubectl
 
 from angarium.queue import Queue
 from angarium.settings import RedisSettings
@@ -23,8 +23,10 @@ ATTEMPTS = {"warehouse": 6}  # of the example: five retries
 
 @contextmanager
 def redis() -> Iterator[str]:
-    """The URL of the bundled Valkey, as long as its pod lives."""
-    command = ("kubectl", "port-forward", "-n", SYSTEM, f"pod/{VALKEY}", ":6379")
+    """The URL of the release's only Valkey, as long as its pod lives: the bundled one, or the test's own."""
+    selector = ("-l", "app.kubernetes.io/component=valkey", "-o", "name")
+    pod = kubectl("get", "pods", "-n", SYSTEM, *selector).strip()
+    command = ("kubectl", "port-forward", "-n", SYSTEM, pod, ":6379")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as forwarding:
         try:
             assert forwarding.stdout is not None

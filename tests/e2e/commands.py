@@ -12,7 +12,9 @@ from typing import Any
 
 RELEASE = "angarium"
 SYSTEM, SHOP = "angarium-e2e", "angarium-e2e-shop"
+SECOND, SECOND_SHOP = "angarium-e2e-second", "angarium-e2e-second-shop"
 NODES = "angarium-e2e-nodes"  # what kills on the nodes
+NAMESPACES = (SHOP, SYSTEM, SECOND_SHOP, SECOND, NODES)  # all of the test's
 PATIENCE_S = 180
 PATIENCE = f"{PATIENCE_S}s"
 

@@ -10,6 +10,8 @@ KINDS = "products,organizations,callbacks,pods,services,statefulsets,deployments
 def show(namespaces: Sequence[str]) -> None:
     """Objects, events and the end of each container's log."""
     for namespace in namespaces:
+        if not kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "name"):
+            continue
         _print(f"objects in {namespace}", "get", KINDS, "-n", namespace, "-o", "wide")
         _print(f"conditions in {namespace}", "describe", "products,callbacks", "-n", namespace)
         _print(f"events in {namespace}", "get", "events", "-n", namespace, "--sort-by=.lastTimestamp")

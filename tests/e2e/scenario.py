@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.e2e.commands import NODES, PATIENCE, RELEASE, SHOP, SYSTEM, expect, get, kubectl, run, say, step
+from tests.e2e.commands import NAMESPACES, PATIENCE, RELEASE, SECOND, SHOP, SYSTEM, expect, get, kubectl, run, say, step
 from tests.e2e.customer import send, start_receiver
 from tests.e2e.rollout import flood_a_rollout
 
@@ -17,20 +17,27 @@ CRDS = ROOT / "crds"
 
 @dataclass(frozen=True)
 class Setting:
-    """What a scenario is given. `pods`: the customers' image; `arguments`: for helm install."""
+    """What a scenario is given. `pods`: the customers' image; `build`: the command that builds images; `registry` of
+    their names, instead of the chart's."""
 
     pods: str
-    arguments: tuple[str, ...] = ()
+    build: tuple[str, ...] = ()
+    registry: str | None = None
     chaos_seconds: float = 120.0
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """For helm."""
+        return ("--set", f"image.registry={self.registry}") if self.registry else ()
 
 
 # Where nobody kills Valkey: a cluster may have few volumes, and not clean them.
 NO_VOLUME = ("--set", "valkey.persistence.enabled=false")
 
 
-def make_namespaces() -> None:
-    """Both under the strictest Pod Security."""
-    for name in (SYSTEM, SHOP):
+def make_namespaces(*names: str) -> None:
+    """Both, or these, under the strictest Pod Security."""
+    for name in names or (SYSTEM, SHOP):
         labels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
         apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 
@@ -43,6 +50,11 @@ def install(*arguments: str) -> None:
 def uninstall() -> None:
     """The release; CRDs and seal keys stay."""
     run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", "--timeout", PATIENCE)
+
+
+def helm_test() -> None:
+    """The chart's own test: it sends itself a notification."""
+    run("helm", "test", RELEASE, "-n", SYSTEM, "--timeout", PATIENCE)
 
 
 def declare() -> None:
@@ -105,12 +117,14 @@ def check_kept() -> None:
 
 def clean_up() -> None:
     """All that this test may have made, whatever state it is in."""
-    run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", "--ignore-not-found", "--timeout", PATIENCE, check=False)
-    # A namespace with a pod that ends slowly is looked at again only after half of that pod's grace period.
-    pods = ("pod", "-n", SYSTEM, "-l", f"app.kubernetes.io/instance={RELEASE}")
-    kubectl("wait", "--for=delete", *pods, "--timeout=70s", check=False)
+    for system in (SYSTEM, SECOND):
+        gone = ("-n", system, "--wait", "--ignore-not-found", "--timeout", PATIENCE)
+        run("helm", "uninstall", RELEASE, *gone, check=False)
+        # A namespace with a pod that ends slowly is looked at again only after half of that pod's grace period.
+        pods = ("pod", "-n", system, "-l", f"app.kubernetes.io/instance={RELEASE}")
+        kubectl("wait", "--for=delete", *pods, "--timeout=70s", check=False)
     # Nobody is there now who could take a finalizer off.
-    kubectl("delete", "namespace", SHOP, SYSTEM, NODES, "--ignore-not-found", "--timeout=120s", timeout=150)
+    kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--timeout=120s", timeout=150)
     kubectl("delete", "crd", *crds(), "--ignore-not-found", "--timeout=60s")
 
 
@@ -123,7 +137,7 @@ def check_nothing_left() -> None:
     """Neither in the namespaces, which are gone, nor beside them."""
     kinds = kubectl("api-resources", "--namespaced=false", "--verbs=list", "-o", "name").split()
     labelled = kubectl("get", ",".join(kinds), "-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name").split()
-    namespaces = kubectl("get", "namespace", SYSTEM, SHOP, NODES, "--ignore-not-found", "-o", "name").split()
+    namespaces = kubectl("get", "namespace", *NAMESPACES, "--ignore-not-found", "-o", "name").split()
     kinds_left = [name for name in kubectl("get", "crd", "-o", "name").split() if name.endswith(".angarium.dev")]
     expect([*labelled, *namespaces, *kinds_left], [], "what is left in the cluster")
 
@@ -153,6 +167,8 @@ def walk(setting: Setting) -> None:
         count = flood_a_rollout(setting.pods)
     say(f"      {count:6} notifications meanwhile")
     report_memory()
+    with step("helm test"):
+        helm_test()
     with step("helm uninstall leaves objects and Secrets"):
         uninstall()
         check_kept()

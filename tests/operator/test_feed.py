@@ -125,6 +125,14 @@ def test_what_can_no_longer_be_read_is_told_in_words() -> None:
     assert not told.snapshot.broken
 
 
+def test_fields_of_a_newer_version_are_left_alone() -> None:
+    """The CRDs are upgraded before the operator is; the API server has refused what nobody knows."""
+    told = Told()
+    told.feed.seen(PRODUCT, "ADDED", product(5, novel=False, credentials={"novel": 1}))
+    assert SHOP in told.snapshot.objects
+    assert not told.snapshot.broken
+
+
 def test_labels_of_namespaces_are_kept_and_forgotten() -> None:
     told = Told()
     raw = {"metadata": {"name": "shop", "uid": "n1", "resourceVersion": "1", "labels": {"a": "b"}}}

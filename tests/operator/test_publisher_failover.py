@@ -1,4 +1,5 @@
-"""A failover that lost the last record is noticed by its revision, though epoch and number of records are right."""
+"""What others made of the records is noticed by the revision, though epoch and number of records are right: a failover
+that lost the last one, and an operator of a version before terms that writes once more in a rollout."""
 
 from datetime import timedelta
 from typing import Any
@@ -39,3 +40,18 @@ async def test_what_a_failover_lost_is_compared_again(
         concerned.clear()
         assert await publisher.check()
         assert concerned == []
+
+
+async def test_what_an_operator_without_a_term_writes_meanwhile_is_compared(redis_settings: RedisSettings) -> None:
+    world = World(product())
+    concerned: list[Key] = []
+    async with Link(redis_settings) as link:
+        before = ConfigStore(link)
+        await before.begin([record(1)])
+        publisher = Publisher(ConfigStore(link), world.snapshot, concerned.extend, timedelta(seconds=1), lambda: 60.0)
+        world.snapshot.stored = await publisher.check()
+        await publisher.publish(record(1))
+        concerned.clear()
+        await before.publish([record(2)])
+        assert await publisher.check()
+        assert Key.parse(record(0).key) in concerned

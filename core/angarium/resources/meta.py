@@ -22,6 +22,15 @@ _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}([.]{_LABEL})*"
 
 
+def later_added(schema: JsonDict) -> None:
+    """`json_schema_extra` of a spec's field that an earlier version didn't have: its default is the models' alone.
+
+    In the CRD it would be written into every object as soon as that is upgraded, and operators of the earlier version,
+    which are replaced only after that, would refuse them all.
+    """
+    schema.pop("default", None)
+
+
 def _name(pattern: str, characters: str) -> Rule:
     compiled = re.compile(pattern)
     return Rule(

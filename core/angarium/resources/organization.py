@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from angarium.resources.credentials import Credentials, Quotas, secret_name_stays
-from angarium.resources.meta import ApiVersion, DisplayName, Identifier, ProductRef, Resource, Status
+from angarium.resources.meta import ApiVersion, DisplayName, Identifier, ProductRef, Resource, Status, later_added
 from angarium.resources.rules import Rule, SpecModel
 
 _STAYS = Rule(cel="self == oldSelf", message="an organization can't move to another product; create a new one")
@@ -30,6 +30,7 @@ class OrganizationSpec(SpecModel):
     suspend: bool = Field(
         default=False,
         strict=True,
+        json_schema_extra=later_added,
         description="Take and send nothing for now: posts get 409, what waits goes on afterwards with its attempts.",
     )
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from angarium.resources.credentials import Credentials, Quotas, secret_name_stays
 from angarium.resources.delivery import ProductDelivery
 from angarium.resources.issuers import Jwt
-from angarium.resources.meta import ApiVersion, DisplayName, Identifier, Resource, Status
+from angarium.resources.meta import ApiVersion, DisplayName, Identifier, Resource, Status, later_added
 from angarium.resources.rules import SpecModel
 from angarium.resources.selectors import AllowedNamespaces
 
@@ -44,6 +44,7 @@ class ProductSpec(SpecModel):
     suspend: bool = Field(
         default=False,
         strict=True,
+        json_schema_extra=later_added,
         description="Take and send nothing for now, for it and its Organizations: posts get 409, what waits goes on"
         " afterwards with its attempts.",
     )
