@@ -96,6 +96,7 @@ def test_ports_probes_and_settings_agree_with_the_services(defaults: Objects) ->
         pod = pods(defaults)[service]
         ports = {port["name"]: port["containerPort"] for port in container(pod)["ports"]}
         assert ports["probes"] == model.model_fields["probe_port"].default
+        assert model.model_config["env_prefix"] == "ANGARIUM_"
         known = {f"ANGARIUM_{name.upper()}" for name in model.model_fields} | {"ANGARIUM_REDIS_URL"}
         assert {name.removesuffix("_FILE") for name in environment(pod)} <= known
     api = {port["name"]: port["containerPort"] for port in container(pods(defaults)["gateway"])["ports"]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from angarium.process import WrongSettingError
 
@@ -20,6 +20,9 @@ CURRENT: ContextVar[str] = ContextVar("trace", default="")  # `<traceparent> <tr
 
 class TraceSettings(BaseSettings):
     """What is read by processes that make spans."""
+
+    # As that of the settings that it is mixed into: pydantic takes the last base's, name prefix and all.
+    model_config = SettingsConfigDict(env_prefix="ANGARIUM_", extra="ignore", frozen=True)
 
     traces_endpoint: str = Field(
         default="", description="URL that takes OTLP over HTTP, like http://collector:4318; empty: no traces"
