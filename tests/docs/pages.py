@@ -34,3 +34,9 @@ def anchors(page: Path) -> frozenset[str]:
     """As GitHub makes them of headings."""
     texts = (LINK.sub("]", text).lower() for _, text in headings(page))
     return frozenset(re.sub(r"[^\w\- ]", "", text).replace(" ", "-") for text in texts)
+
+
+def sequences(page: Path) -> list[str]:
+    """The lines of its sequence diagrams."""
+    drawn = (block for block in CODE.findall(page.read_text(encoding="utf-8")) if "\nsequenceDiagram\n" in block)
+    return [line for block in drawn for line in block.splitlines()]

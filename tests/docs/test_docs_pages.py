@@ -1,11 +1,11 @@
-"""What a page or a message leads to is there: a reader at three in the morning looks for nothing that was renamed."""
+"""What a page or a message leads to is there, and diagrams are drawn: nobody looks at three in the morning for what was renamed."""
 
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.docs.pages import PAGES, ROOT, anchors, headings, links
+from tests.docs.pages import PAGES, ROOT, anchors, headings, links, sequences
 
 NAMED = re.compile(r"(?<![\w./])docs/[\w/-]+\.md\b")
 FOLDERS = ("core", "gateway", "deliverer", "operator", "cli", "crds", "helm", "tests", "docs", "examples")
@@ -32,6 +32,11 @@ def test_every_page_has_one_title_and_no_heading_twice(page: Path) -> None:
     assert [level for level, _ in found].count(1) == 1
     under = [text for level, text in found if level == 2]
     assert len(under) == len(set(under))
+
+
+@relative
+def test_no_line_of_a_sequence_diagram_holds_what_ends_a_line(page: Path) -> None:
+    assert [line for line in sequences(page) if ";" in line or "#" in line] == []
 
 
 def test_every_page_that_code_or_chart_names_is_there() -> None:
