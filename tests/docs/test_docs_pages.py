@@ -1,4 +1,4 @@
-"""What a page or a message leads to is there, and diagrams are drawn: nobody looks at three in the morning for what was renamed."""
+"""What a page or a message leads to is there, and diagrams are drawn: nobody looks for it at three in the morning."""
 
 import re
 from pathlib import Path
