@@ -46,6 +46,12 @@ class Tenant:
     replicated: bool = False
     suspended: bool = False
 
+    @property
+    def owner(self) -> str:
+        """Whose `spec.suspend` it may be that holds it up."""
+        product = f"product {self.product}"
+        return f"organization {self.organization} or its {product}" if self.organization else product
+
     def short(self, callback: str) -> str:
         """A callback's `namespace/name` as this tenant calls it: without the namespace where it is its own."""
         return callback.removeprefix(f"{self.namespace}/")

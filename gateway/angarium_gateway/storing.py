@@ -17,7 +17,7 @@ from angarium_gateway.problems import BACKLOG, MISMATCH, SPENT, SUSPENDED, Probl
 async def store(app: web.Application, tenant: Tenant, notification: Notification, once: Idempotency | None) -> Accepted:
     """Keep it, or learn that it was kept before; raises a Problem. The hot path."""
     if tenant.suspended:
-        raise Problem(SUSPENDED, f"spec.suspend of {tenant.organization or tenant.product}, or of its product, is true")
+        return await _known(app, tenant, once)
     notification.trace = CURRENT.get()
     if once:
         app[IN_PROGRESS].begin(tenant.id, once.key)
@@ -31,6 +31,13 @@ async def store(app: web.Application, tenant: Tenant, notification: Notification
     finally:
         if once:
             app[IN_PROGRESS].end(tenant.id, once.key)
+
+
+async def _known(app: web.Application, tenant: Tenant, once: Idempotency | None) -> Accepted:
+    """A tenant that is suspended gets the answers of before again, and nothing else; raises a Problem."""
+    if once and (known := await app[INTAKE].known(tenant.id, once)):
+        return Accepted(known, replay=True)
+    raise Problem(SUSPENDED, f"spec.suspend of the {tenant.owner} is true")
 
 
 async def first_of(app: web.Application, tenant: Tenant, known: str) -> Notification:

@@ -47,7 +47,7 @@ def headers() -> list[tuple[str, str]]:
     now = time.time_ns()
     return [
         ("content-type", "application/json"),
-        ("user-agent", "Angarium/0.1"),
+        ("user-agent", "Angarium/0.2"),
         ("webhook-id", f"dlv_01KAH6ABCDEFGHJKMNPQRSTV00_{now % 97}"),
         ("webhook-timestamp", str(now // 10**9)),
         ("webhook-signature", f"v1,{now}K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="),

@@ -17,6 +17,8 @@ STATUS: dict[str, Object] = {
     "Callback": {"callbackID": "cbk_01", "health": "CircuitOpen", "backlog": 4210, "url": "https://example.com/hooks"},
     "Provider": {"providerID": "prv_01", "type": "twilio", "channels": ["sms", "whatsapp"]},
     "Topic": {"topicID": "tpc_01", "rendered": 2},
+    "Replay": {"replayID": "rpl_01", "matched": 40, "redriven": 38},
+    "CallbackTest": {"testID": "cbt_01", "httpStatus": 200},
 }
 SPEC = MINIMAL | {"Product": {"displayName": "Web shop"}}
 
@@ -95,9 +97,9 @@ async def test_get_angarium_shows_all_kinds(crds_installed: None, api: Api, name
     for kind in MINIMAL:
         await create(api, kind, namespace)
     shown = kubectl("get", "angarium", "-n", namespace)
-    for kind in ("product", "organization", "callback", "provider", "topic"):
+    for kind in ("product", "organization", "callback", "provider", "topic", "replay", "callbacktest"):
         assert f"{kind}.angarium.dev/x " in shown
-    for short in ("aprod", "aorg", "acb", "prov", "atop"):
+    for short in ("aprod", "aorg", "acb", "prov", "atop", "areplay", "acbt"):
         assert kubectl("get", short, "-n", namespace, "-o", "name").endswith("/x\n")
 
 

@@ -15,7 +15,14 @@ from tests.deliverer.webhooks import SIGNER, callback, event
 
 from angarium.notifications import Result
 from angarium.signing import Signer, generate_ed25519_key, generate_hmac_key
-from angarium_deliverer.channels.webhook import LONGEST_WISH_S, SHOWN_BODY_BYTES, Webhook, judge, retry_after
+from angarium_deliverer.channels.webhook import (
+    LONGEST_WISH_S,
+    SHOWN_BODY_BYTES,
+    USER_AGENT,
+    Webhook,
+    judge,
+    retry_after,
+)
 from angarium_deliverer.dialer import Answer, Dialer
 
 NOW = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
@@ -64,7 +71,7 @@ async def test_the_headers_of_an_attempt(dialer: Dialer) -> None:
     assert (first["webhook-timestamp"], second["webhook-timestamp"]) == ("1000", "2000")
     assert first["webhook-signature"] != second["webhook-signature"]
     assert first["content-type"] == "application/json"
-    assert first["user-agent"] == "Angarium/0.1"
+    assert first["user-agent"] == USER_AGENT
     assert first["x-team"] == "warehouse"
 
 

@@ -11,11 +11,14 @@ def slug(answer: object) -> str:
 
 async def test_a_suspended_product_takes_nothing_and_can_be_read(gateway: Gateway) -> None:
     await gateway.publish(product(gateway.key), callback())
-    first = await gateway.post()
+    once = {"Idempotency-Key": "order-1042"}
+    first = await gateway.post(headers=once)
     await gateway.publish(product(gateway.key, suspended=True))
     refused = await gateway.post()
     assert (refused.status, slug(refused)) == (409, "suspended")
-    assert refused.json["detail"] == "spec.suspend of shop/shop, or of its product, is true"
+    assert refused.json["detail"] == "spec.suspend of the product shop/shop is true"
+    again = await gateway.post(headers=once)
+    assert (again.status, again.json["id"]) == (202, first.json["id"])
     assert (await gateway.ask("GET", first.headers["Location"])).status == 200
     assert (await gateway.ask("GET", "/v1/me")).status == 200
     await gateway.publish(product(gateway.key))

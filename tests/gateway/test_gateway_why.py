@@ -12,6 +12,7 @@ import pytest
 from tests.deliverer.receivers import NO_CONTENT, Receiver, Request, reply
 from tests.deliverer.world import SEAL_KEY, SOON, callback, deliverer, process, settings
 from tests.gateway.courier import Courier
+from tests.gateway.records import product
 from tests.gateway.running import Gateway
 from tests.gateway.test_gateway_messages import CONTENT
 
@@ -94,6 +95,15 @@ async def test_suspended(gateway: Gateway, redis_settings: RedisSettings) -> Non
         assert it["do"] == ["set spec.suspend to false: `kubectl edit callback warehouse -n shop`"]
         await gateway.publish(subscriber(suspended=True, api_made=True))
         assert (await why(gateway, posted))["do"] == ["`angarium callbacks activate warehouse`"]
+
+
+async def test_a_product_that_is_suspended_is_named(gateway: Gateway, redis_settings: RedisSettings) -> None:
+    async with served(gateway, redis_settings, subscriber(suspended=True)):
+        posted = await gateway.post()
+        await gateway.publish(product(gateway.key, suspended=True))
+        it = (await until(gateway, posted, "suspended"))["it"]
+        assert it["because"] == "the product shop/shop is suspended"
+        assert it["do"] == ["set spec.suspend of the product shop/shop to false"]
 
 
 async def test_waiting_for_its_time(gateway: Gateway, redis_settings: RedisSettings) -> None:

@@ -64,6 +64,7 @@ TABLE = [
     ("suspended", {"outlet": replace(CALLBACK, suspended=True), "whereabouts": PARKED}, "is suspended", 0),
     ("suspended", {"outlet": replace(CALLBACK, suspended=True), "whereabouts": DUE} | TRIED, "is suspended", 0),
     ("suspended", {"whereabouts": replace(PARKED, limits=Limits(most=0))}, "is suspended", 0),
+    ("suspended", {"around": replace(AROUND, suspended="product shop/shop"), "whereabouts": PARKED}, "the product", 0),
     ("suspended", {"outlet": replace(MAIL, carriers=(Carrier("a", True), Carrier("b", True)))}, "suspended: a, b", 0),
     ("no_provider", {"outlet": replace(MAIL, carriers=()), "whereabouts": DUE}, "no provider", NOW + 60_000),
     ("circuit_open", {"whereabouts": replace(PARKED, standing=OPEN)}, "38 of the last 40 attempts failed", NOW + 7_000),

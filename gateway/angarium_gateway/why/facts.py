@@ -51,6 +51,7 @@ class Around:
     deliverers: frozenset[str]  # that live
     current: bool = True  # whether this gateway knows as new a config as the one that chose the targets
     full: bool = False  # storage takes nothing new
+    suspended: str = ""  # whose spec.suspend holds up all of the tenant's deliveries
 
 
 @dataclass(frozen=True, slots=True)

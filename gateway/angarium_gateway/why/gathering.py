@@ -43,7 +43,8 @@ class Gathering:
         self._pods = [pod for pod in await read_live(app[QUEUE].link, app[QUEUE].prefix) if pod.role == "deliverer"]
         known = app[DIRECTORY].subscriptions(self._tenant.id).by_name
         current = app[TAIL].revision >= notification.config_revision
-        around = Around(0, frozenset(pod.name for pod in self._pods), current, app[VITALS].full)
+        suspended = self._tenant.owner if self._tenant.suspended else ""
+        around = Around(0, frozenset(pod.name for pod in self._pods), current, app[VITALS].full, suspended)
         return around, list(known.values())
 
     async def facts(self, stored: Stored, around: Around) -> list[Facts]:

@@ -137,7 +137,10 @@ def _enable(facts: Facts) -> tuple[str, ...]:
 
 
 def _suspended(facts: Facts) -> Finding | None:
-    outlet = facts.outlet
+    outlet, owner = facts.outlet, facts.around.suspended
+    if owner:
+        told, do = f"the {owner} is suspended", f"set spec.suspend of the {owner} to false"
+        return Finding("suspended", told, f"it is sent once the {owner} is no longer suspended", do=(do,))
     if outlet.kind is Kind.CALLBACK and (outlet.suspended or facts.whereabouts.limits.most == 0):
         do = f"set spec.suspend to false: `kubectl edit callback {outlet.resource}`"
         if outlet.api_made:
