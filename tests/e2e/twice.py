@@ -12,7 +12,6 @@ from tests.e2e.commands import (
     get,
     kubectl,
     run,
-    say,
     step,
 )
 from tests.e2e.keys import ask, keys
@@ -47,6 +46,9 @@ def walk(setting: Setting) -> None:
         run("helm", "uninstall", RELEASE, "-n", SYSTEM, "--wait", "--timeout", PATIENCE)
         kubectl("get", "crd", *crds())
         declare("later", SECOND_SHOP)
+    with step("and takes the CRDs over when told to"):
+        take_over(*setting.arguments)
+        expect(owners(), {SECOND}, "who owns the CRDs")
     with step("everything deleted"):
         clean_up()
 
@@ -87,7 +89,16 @@ def check_apart() -> None:
         account = f"--as=system:serviceaccount:{other}:{RELEASE}-operator"
         allowed = kubectl("auth", "can-i", "list", "secrets", "-n", shop, account, check=False).strip()
         expect(allowed, "no", f"whether the operator in {other} may read the Secrets of {shop}")
-    owners = {
-        each["metadata"]["annotations"]["meta.helm.sh/release-namespace"] for each in get("crd", *crds())["items"]
-    }
-    say(f"      the CRDs belong to the release in {', '.join(owners)}")
+    expect(owners(), {SYSTEM}, "who owns the CRDs")
+
+
+def owners() -> set[str]:
+    """Namespaces of the releases that the CRDs belong to."""
+    annotations = [each["metadata"]["annotations"] for each in get("crd", *crds())["items"]]
+    return {each["meta.helm.sh/release-namespace"] for each in annotations}
+
+
+def take_over(*arguments: str) -> None:
+    """The CRDs, by the second release."""
+    told = ("--reset-then-reuse-values", "--set", "crds.enabled=true", "--take-ownership", *arguments)
+    run("helm", "upgrade", RELEASE, CHART, "-n", SECOND, "--wait", "--timeout", PATIENCE, *told)
