@@ -83,7 +83,7 @@ def check_left(before: dict[str, str]) -> None:
     kubectl("get", "product/shop", "callback/warehouse", "-n", SHOP)
     same(before, "the uninstall")
     kubectl("get", *KEPT, "-n", SYSTEM)
-    expect(kubectl("get", "pods", "-n", SYSTEM, "-o", "name"), "", "pods after the uninstall")
+    kubectl("wait", "--for=delete", "pod", "--all", "-n", SYSTEM, "--timeout=90s")
     cluster = "clusterroles,clusterrolebindings"
     selector = ("-l", f"app.kubernetes.io/instance={RELEASE}", "-o", "name")
     expect(kubectl("get", cluster, *selector), "", "roles after the uninstall")

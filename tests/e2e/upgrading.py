@@ -37,6 +37,8 @@ def walk(setting: Setting) -> None:
             declare()
             start_receiver(setting.pods, "/pods/hearer.py", "0.02", "0.2")
         first = keys()
+        with step("the upgrade is refused while the operator of before runs, and that ends"):
+            retire(*helm("upgrade", CHART), *redis, *setting.arguments)
         start_callers(setting.pods, **CALLERS)
         time.sleep(REST)
         made = [change(f"upgrade from {before.version}", *helm("upgrade", CHART), *redis, *setting.arguments)]
@@ -61,6 +63,21 @@ WAITING = ("--wait", "--timeout", PATIENCE)
 def helm(verb: str, chart: str) -> tuple[str, ...]:
     """`helm install` or `helm upgrade`, until all is ready."""
     return ("helm", verb, RELEASE, chart, "-n", SYSTEM, *WAITING)
+
+
+def retire(*upgrade: str) -> None:
+    """The operator of 0.1.0 knows no Lease: it and the new one would both make a key for the same new object."""
+    try:
+        run(*upgrade)
+    except Failed as error:
+        told = f"kubectl scale deployment/{RELEASE}-operator -n {SYSTEM} --replicas=0"
+        if told not in str(error):
+            raise
+        old = [f"pod/{pod['metadata']['name']}" for pod in pods_of("operator")]
+        run(*told.split())
+        kubectl("wait", "--for=delete", *old, "-n", SYSTEM, "--timeout=60s")
+        return
+    raise Failed("the upgrade went on beside an operator without a Lease")
 
 
 def change(what: str, *command: str) -> Disturbance:

@@ -1,5 +1,11 @@
 {{/* What a schema can't say. */}}
 {{- define "angarium.guards" -}}
+{{- $operator := printf "%s-operator" (include "angarium.fullname" .) }}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace $operator }}
+{{- if and (gt (int .spec.replicas) 0) (not (contains "ANGARIUM_OPERATOR_LEASE" (toJson .spec.template.spec.containers))) }}
+{{- fail (printf "the operator of 0.1.0 runs, which would answer the same objects as the new one for some seconds: first do kubectl scale deployment/%s -n %s --replicas=0" $operator $.Release.Namespace) }}
+{{- end }}
+{{- end }}
 {{- with .Values.gateway }}
 {{- if le (float64 .terminationGracePeriodSeconds) (addf .drainDelaySeconds .shutdownSeconds) }}
 {{- fail "gateway.terminationGracePeriodSeconds must be more than gateway.drainDelaySeconds and gateway.shutdownSeconds together, or requests are cut off" }}
