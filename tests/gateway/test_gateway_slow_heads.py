@@ -1,6 +1,7 @@
 """Whoever says nothing, or never comes to the end of a request's head, does not hold a connection for long."""
 
 import asyncio
+import contextlib
 
 import pytest
 from tests.gateway.running import Gateway, Start
@@ -51,7 +52,8 @@ async def test_a_head_that_dribbles_gains_no_time(hasty: Gateway) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", hasty.settings.gateway_port)
     dribbling = asyncio.create_task(dribble(writer, HEAD * 100, 0.02))
     async with asyncio.timeout(10):
-        assert await reader.read() == b""
+        with contextlib.suppress(ConnectionResetError):  # a byte that came too late
+            assert await reader.read() == b""
     dribbling.cancel()
     writer.close()
 
