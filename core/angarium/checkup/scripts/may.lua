@@ -11,7 +11,7 @@ local tries = {
   {'PEXPIRE', key, '5000'}, {'TIME'}, {'HGET', key, 'a'}, {'HMGET', key, 'a'}, {'HGETALL', key}, {'HSET', key, 'a', '1'},
   {'HDEL', key, 'a'}, {'HINCRBY', key, 'a', '1'}, {'HEXISTS', key, 'a'}, {'HLEN', key}, {'HKEYS', key},
   {'LPUSH', key, 'a'}, {'RPUSH', key, 'a'}, {'LPOP', key}, {'LLEN', key}, {'LRANGE', key, '0', '1'},
-  {'LINDEX', key, '0'}, {'LPOS', key, 'a'}, {'SADD', key, 'a'}, {'SISMEMBER', key, 'a'}, {'ZADD', key, '0', 'a'},
+  {'LTRIM', key, '0', '9'}, {'LINDEX', key, '0'}, {'LPOS', key, 'a'}, {'SADD', key, 'a'}, {'SISMEMBER', key, 'a'}, {'ZADD', key, '0', 'a'},
   {'ZREM', key, 'a'}, {'ZRANGE', key, '0', '1'}, {'ZSCORE', key, 'a'}, {'ZCARD', key}, {'XADD', key, '*', 'd', 'a'},
   {'XDEL', key, '0-1'}, {'XACK', key, 'g', '0-1'}, {'XLEN', key}, {'XRANGE', key, '-', '+'}, {'XTRIM', key, 'MAXLEN', '1'},
   {'XPENDING', key, 'g'}, {'XCLAIM', key, 'g', 'c', '0', '0-1'}, {'XGROUP', 'CREATE', key, 'g', '0'},
