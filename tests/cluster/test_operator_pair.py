@@ -134,7 +134,7 @@ async def test_a_leader_that_is_told_to_go_hands_over_at_once(
             handing_over = asyncio.create_task(pair.holders("operator-b"))
             told = time.monotonic()
             first.process.terminate()
-            assert await handing_over == ["operator-a", "", "operator-b"]
+            assert (await handing_over)[-2:] == ["", "operator-b"]  # it may have gone before it was looked at
             print(f"handed over {time.monotonic() - told:.1f} s after SIGTERM")
             assert await first.process.wait() == 0
             await pair.wrote("operator-b", 20)

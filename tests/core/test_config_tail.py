@@ -170,9 +170,11 @@ async def test_who_is_silent_is_dead_to_those_who_have_listened_for_as_long(redi
         await observer.beat()
         assert not observer.dead
         assert observer.known == {"observer", "lives", "gone"}
+        await asyncio.sleep(0.002)  # beats are told apart by their milliseconds
         await lives.beat()
         await silence(observer)
         assert observer.dead == ("gone",)
+        await asyncio.sleep(0.002)
         await observing(link, "gone").beat()
         await observer.beat()
         assert not observer.dead
@@ -218,6 +220,7 @@ async def test_the_dead_are_forgotten_unless_they_come_back(redis_settings: Redi
             await observing(link, pod).beat()
         await observer.beat()
         heard = dict(observer._heard)
+        await asyncio.sleep(0.002)
         await observing(link, "back").beat()
         observer._heard = {pod: (beat, seen - 4000) for pod, (beat, seen) in heard.items()}
         await observer.beat()
