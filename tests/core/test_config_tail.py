@@ -11,7 +11,7 @@ import redis.asyncio
 from pydantic import SecretStr
 from tests.chaos.fleet import Valkey
 
-from angarium.config import Applied, ConfigStore, ConfigTail, Presence, RecordsLost, read_live
+from angarium.config import Applied, ConfigStore, ConfigTail, Presence, RecordsLost, presence, read_live
 from angarium.config.tail import BLOCK_MS
 from angarium.errors import StorageUnavailable
 from angarium.link import Link
@@ -193,6 +193,25 @@ async def test_after_redis_was_away_silence_begins_anew(redis_settings: RedisSet
             while "other" not in observer.known:
                 await silence(observer)
         assert not observer.steady
+        assert not observer.dead
+
+
+async def test_nobody_dies_while_redis_is_away(
+    redis_settings: RedisSettings, valkey: Valkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A beat waits for Redis to come back, and so does whatever would be taken over from the dead."""
+    settings = redis_settings.model_copy(update={"url": SecretStr(valkey.url)})
+    async with Link(settings, timeout=15) as link:
+        await observing(link, "other").beat()
+        observer = observing(link)
+        await observer.beat()
+        monkeypatch.setattr(presence, "INTERVAL", 0.0)  # as if the beat took longer, which it does
+        await valkey.kill()
+        hanging = asyncio.create_task(silence(observer))
+        await asyncio.sleep(0)
+        assert not observer.dead
+        await valkey.start()
+        await hanging
         assert not observer.dead
 
 

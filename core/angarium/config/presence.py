@@ -62,19 +62,17 @@ class Presence:
         self._since: float | None = None  # when the beats without a break began
         self._heard: dict[str, tuple[str, float]] = {}  # by pod: its last beat, and when we first saw it
         self.steady = False  # whether this pod may judge others
+        self.dead: tuple[
+            str, ...
+        ] = ()  # of its role, whose work may be taken over; judged with a beat, not between two:
+        # while one is waited for, because Redis is away, all are silent
 
     @property
     def known(self) -> set[str]:
         """Pods of the same role that live, or are not forgotten yet."""
         return {self._pod, *self._heard}
 
-    @property
-    def dead(self) -> tuple[str, ...]:
-        """Pods of the same role whose work may be taken over."""
-        return tuple(pod for pod, _ in self._silent(DEAD_AFTER))
-
-    def _silent(self, seconds: float) -> list[tuple[str, str]]:
-        now = asyncio.get_running_loop().time()
+    def _silent(self, seconds: float, now: float) -> list[tuple[str, str]]:
         return [(pod, beat) for pod, (beat, seen) in self._heard.items() if now - seen >= seconds]
 
     def hurry(self) -> None:
@@ -96,7 +94,7 @@ class Presence:
             return
         now = asyncio.get_running_loop().time
         began = now()
-        forgotten = [text for pair in self._silent(FORGOTTEN_AFTER) for text in pair]
+        forgotten = [text for pair in self._silent(FORGOTTEN_AFTER, began) for text in pair]
         try:
             others = await BEAT.run(
                 self._link,
@@ -122,9 +120,10 @@ class Presence:
             pod: before if (before := self._heard.get(pod)) and before[0] == beat else (beat, now)
             for pod, beat in heard.items()
         }
+        self.dead = tuple(pod for pod, _ in self._silent(DEAD_AFTER, now))
 
     def _unsteady(self) -> None:
-        self._since, self.steady, self._heard = None, False, {}
+        self._since, self.steady, self._heard, self.dead = None, False, {}, ()
 
     async def leave(self) -> None:
         """Say goodbye, so that nobody waits for this pod."""
