@@ -62,10 +62,9 @@ class Presence:
         self._since: float | None = None  # when the beats without a break began
         self._heard: dict[str, tuple[str, float]] = {}  # by pod: its last beat, and when we first saw it
         self.steady = False  # whether this pod may judge others
-        self.dead: tuple[
-            str, ...
-        ] = ()  # of its role, whose work may be taken over; judged with a beat, not between two:
-        # while one is waited for, because Redis is away, all are silent
+        # Those of its role whose work may be taken over. Judged with a beat, not between two: while Redis is away all
+        # are silent.
+        self.dead: tuple[str, ...] = ()
 
     @property
     def known(self) -> set[str]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Container
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Any
 
@@ -51,10 +51,10 @@ class Webhook:
             ("webhook-signature", signer.sign(id_, now, body)),
             *trace_headers(),
         )
-        if attempt.notification.test:
-            return await self._test(callback, changing, body)
+        trace = Trace() if attempt.notification.test else None
+        post = self._dialer.post if trace is None else partial(self._dialer.trace, trace)
         try:
-            answer = await self._dialer.post(
+            answer = await post(
                 callback.url,
                 changing,
                 body,
@@ -68,29 +68,13 @@ class Webhook:
             outcome = judge(answer, callback.non_retryable_statuses, self._clock())
         if attempt.reference and outcome.result is Result.RETRYABLE:
             outcome.reference = attempt.reference
+        if trace is not None:  # a test tells the way, too
+            outcome.response = {**(outcome.response or {}), "trace": self._shown_way(trace, dict(changing))}
         return outcome
 
-    async def _test(self, callback: CallbackRecord, changing: tuple[tuple[str, str], ...], body: bytes) -> Outcome:
-        """The same, and its outcome tells the way."""
-        trace = Trace()
-        try:
-            answer = await self._dialer.trace(
-                trace,
-                callback.url,
-                changing,
-                body,
-                timeout=callback.timeout_s,
-                in_cluster=callback.in_cluster,
-                lines=_same_lines(callback.headers),
-            )
-        except DialError as error:
-            outcome = _failed(error)
-        else:
-            outcome = judge(answer, callback.non_retryable_statuses, self._clock())
-        signatures = [each.partition(",")[0] for each in dict(changing)["webhook-signature"].split(" ")]
-        shown = trace.as_json() | {"signatures": signatures, "deliverer": self._pod}
-        outcome.response = {**(outcome.response or {}), "trace": shown}
-        return outcome
+    def _shown_way(self, trace: Trace, headers: dict[str, str]) -> dict[str, Any]:
+        signatures = [each.partition(",")[0] for each in headers["webhook-signature"].split(" ")]
+        return trace.as_json() | {"signatures": signatures, "deliverer": self._pod}
 
 
 def _failed(error: DialError) -> Outcome:
