@@ -89,5 +89,5 @@ def report(evidence: Evidence) -> None:
     for verdict in verdicts:
         say(str(verdict))
     say("")
-    if broken := [verdict.text for verdict in verdicts if not verdict.kept]:
+    if broken := [f"{verdict.text} ({verdict.measured})" for verdict in verdicts if not verdict.kept]:
         raise Failed(f"broken: {'; '.join(broken)}")

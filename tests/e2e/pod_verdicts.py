@@ -1,7 +1,7 @@
 """What callers, receiver and Redis say after the pods suffered, side by side. Pure, so that it can be seen to fail."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.audit import Stand
@@ -13,6 +13,7 @@ from angarium.notifications import DeliveryState
 SLACK = 8.0  # s until gateways have found a Valkey that is ready again (DNS remembers for 5 s that there was none)
 CLOCKS = 0.5  # s by which the clocks of runner and node may differ
 BROKEN = {"refused", "broken"}
+SHOWN = 5  # of what should not have been
 WAITED_FOR = 15.0  # s that a gateway waits for a request whose caller has begun it; callers give up waiting after 10 s
 
 
@@ -115,6 +116,7 @@ def _answers(e: Evidence) -> Verdict:
     outside = [each for each in told if not _within(each, [made for made in e.disturbances if made.starves])]
     kinds = ", ".join(f"{n:,} × {kind}" for kind, n in Counter(each.kind for each in told).items()) or "none"
     measured = f"{kinds}; {len(mute)} without Retry-After or other than 503, {len(outside)} while a Valkey lived"
+    measured += _shown(e, {*mute, *outside})
     return Verdict("errors answered", measured, not mute and not outside)
 
 
@@ -126,7 +128,18 @@ def _connections(e: Evidence) -> Verdict:
     measured = f"{kinds}; {len(outside)} but with a gateway that was killed (-9)"
     slept = sum(overslept(each) for each in _failures(e))
     measured += f"; {slept} requests left whose callers stood still for over 15 s" if slept else ""
+    measured += _shown(e, outside)
     return Verdict("connections refused or broken", measured, not outside)
+
+
+def _shown(e: Evidence, failures: Iterable[Failure]) -> str:
+    """The first of these, with what had been done to the pods before: where to look."""
+    shown = []
+    for each in sorted(failures)[:SHOWN]:
+        made = next((made for made in reversed(e.disturbances) if made.began <= each.at), None)
+        when = f" {each.at - made.began:.1f} s after {made.what} began" if made else " before all"
+        shown.append(f"{each.kind}{when}, after {each.seconds:.3f} s")
+    return "".join(f"; {text}" for text in shown)
 
 
 def _within(failure: Failure, disturbances: Sequence[Disturbance]) -> bool:

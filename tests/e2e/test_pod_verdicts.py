@@ -102,3 +102,10 @@ def test_callers_that_stood_still_are_told_apart(made: tuple[int, str, float]) -
     status, told, seconds = made
     assert broken(_failing(Failure(250.0, status, "", told, seconds))(good())) == []
     assert broken(_failing(Failure(250.0, status, "", told, 5.0))(good())) != []
+
+
+def test_what_should_not_have_been_is_shown_with_what_went_before() -> None:
+    evidence = _failing(Failure(310.0, 0, "", "refused", 0.1))(good())
+    (verdict,) = (each for each in judge(evidence) if not each.kept)
+    last = max(evidence.disturbances, key=lambda made: made.began)
+    assert f"refused {310.0 - last.began:.1f} s after {last.what} began, after 0.100 s" in verdict.measured
