@@ -30,6 +30,7 @@ from angarium_gateway.issuers import Issuers
 from angarium_gateway.limits import Bucket, RateLimits
 from angarium_gateway.routes import ENDPOINTS
 from angarium_gateway.settings import GatewaySettings
+from angarium_gateway.silence import Silence
 from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
 
@@ -40,6 +41,7 @@ def create_app(settings: GatewaySettings, probes: Probes, stop: asyncio.Event) -
     """Ready to be served; its resources live as long as it does."""
     app = web.Application(middlewares=[edge], client_max_size=LARGEST)
     app[keys.SETTINGS], app[keys.PROBES], app[keys.STOP] = settings, probes, stop
+    app[keys.SILENCE] = Silence()
     app[keys.DIRECTORY] = directory = Directory()
     policy = EgressPolicy(settings.egress_allowed_cidrs, settings.egress_denied_cidrs)
     app[keys.ISSUERS] = issuers = Issuers(directory.issuers, Fetcher(policy))

@@ -16,6 +16,7 @@ from angarium_gateway.idempotency import InProgress
 from angarium_gateway.issuers import Issuers
 from angarium_gateway.limits import Bucket, RateLimits
 from angarium_gateway.settings import GatewaySettings
+from angarium_gateway.silence import Silence
 from angarium_gateway.tokens import Tokens
 from angarium_gateway.vitals import Vitals
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 SETTINGS = web.AppKey("SETTINGS", GatewaySettings)
 PROBES = web.AppKey("PROBES", Probes)
 STOP = web.AppKey("STOP", asyncio.Event)  # set once this pod is going away
+SILENCE = web.AppKey("SILENCE", Silence)
 TAIL = web.AppKey("TAIL", ConfigTail)
 TOKENS = web.AppKey("TOKENS", Tokens)
 ISSUERS = web.AppKey("ISSUERS", Issuers)

@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from angarium.errors import NotReplicated, StorageFull, StorageUnavailable
 from angarium.telemetry import metrics
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, STOP, TAIL, TOKENS, TRACING, VITALS
+from angarium_gateway.appkeys import DIRECTORY, FIELDS, LIMITS, NAME, SILENCE, STOP, TAIL, TOKENS, TRACING, VITALS
 from angarium_gateway.auth import Permission, authenticate, require
 from angarium_gateway.directory import Caller
 from angarium_gateway.problems import (
@@ -112,7 +112,10 @@ def finish(
     headers["X-Request-Id"] = name
     if fields:
         headers.update(fields)
-    if app[STOP].is_set() or headers.get("Connection") == "close":
+    if app[STOP].is_set():
+        app[SILENCE].broken()
+        response.force_close()
+    elif headers.get("Connection") == "close":
         response.force_close()
     answered, duration = _meters(route, response.status)
     answered.inc()

@@ -14,7 +14,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from angarium.process import opening
 from angarium_gateway.answers import Answer
-from angarium_gateway.appkeys import SETTINGS
+from angarium_gateway.appkeys import SETTINGS, SILENCE
 from angarium_gateway.problems import BAD_REQUEST, INTERNAL, Problem
 from angarium_gateway.shortcut import accept, is_short
 
@@ -55,6 +55,7 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A caller that connects has something to say."""
+        self._app[SILENCE].broken()
         self._await_head()
         super().connection_made(transport)
 

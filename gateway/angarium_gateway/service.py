@@ -36,7 +36,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, ready: asyncio.Eve
             ready.set()
         await stop.wait()
         log.info("draining", extra={"seconds": settings.gateway_drain_delay})
-        await asyncio.sleep(settings.gateway_drain_delay)
+        seconds = await app[keys.SILENCE].lasts(settings.gateway_drain_delay, settings.gateway_drain_limit)
+        log.info("closing", extra={"after_seconds": round(seconds, 3)})
 
 
 def _tls(settings: GatewaySettings) -> ServerTls | None:

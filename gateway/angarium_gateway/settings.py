@@ -24,7 +24,13 @@ class GatewaySettings(EgressSettings, TraceSettings):
         default=0.0,
         ge=0,
         le=300,
-        description="seconds to go on accepting after SIGTERM, until load balancers have seen that readiness fell",
+        description="seconds without a call after SIGTERM until it stops listening: load balancers see late who goes",
+    )
+    gateway_drain_limit: float = Field(
+        default=0.0,
+        ge=0,
+        le=3600,
+        description="seconds after SIGTERM at which it stops listening although calls still come; at least the others",
     )
     gateway_shutdown_timeout: float = Field(
         default=20.0, gt=0, le=300, description="seconds that requests in progress have to be answered at the end"

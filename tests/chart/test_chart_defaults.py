@@ -139,7 +139,10 @@ def test_a_pod_has_time_to_drain(defaults: Objects) -> None:
     assert found["deliverer"]["spec"]["terminationGracePeriodSeconds"] >= drain + 15
     told = environment(found["gateway"])
     wait = float(told["ANGARIUM_GATEWAY_DRAIN_DELAY"]) + float(told["ANGARIUM_GATEWAY_SHUTDOWN_TIMEOUT"])
-    assert found["gateway"]["spec"]["terminationGracePeriodSeconds"] >= wait + 15
+    grace = found["gateway"]["spec"]["terminationGracePeriodSeconds"]
+    assert grace >= wait + 15
+    longest = float(told["ANGARIUM_GATEWAY_DRAIN_LIMIT"]) + float(told["ANGARIUM_GATEWAY_SHUTDOWN_TIMEOUT"])
+    assert wait < longest < grace
 
 
 def test_a_single_replica_has_no_disruption_budget(render: Render) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,29 @@ async def test_a_wrong_setting_stops_it_and_names_the_variable() -> None:
     _, printed = await process.communicate()
     assert process.returncode == 78
     assert printed.startswith(b"ANGARIUM_GATEWAY_PORT: ")
+
+
+async def test_it_listens_until_nobody_has_called_for_a_while(start: Start, gateway: Gateway) -> None:
+    one = await start(gateway_drain_delay=0.5, gateway_drain_limit=60)
+    one.key = gateway.key
+    began = time.monotonic()
+    one.stop.set()
+    while (late := time.monotonic() - began) < 1.5:  # as from a node that doesn't know yet
+        assert (await one.post("order.paid")).status == 202
+    await one.task
+    assert time.monotonic() - began >= late + 0.5
+
+
+async def test_callers_that_never_leave_do_not_keep_it(start: Start, gateway: Gateway) -> None:
+    one = await start(gateway_drain_delay=0.5, gateway_drain_limit=1.0)
+    one.key = gateway.key
+    one.stop.set()
+    async with asyncio.timeout(20):
+        with pytest.raises(ClientConnectionError):
+            await call_for_ever(one)
+        await one.task
+
+
+async def call_for_ever(gateway: Gateway) -> None:
+    while True:
+        await gateway.post("order.paid")
