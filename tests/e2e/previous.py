@@ -36,8 +36,9 @@ class Previous:
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """For helm."""
-        return ("--set", f"image.tag={TAG}")
+        """For helm. Its gateways leave after a fixed time, in which a node that has too much to do may still send them
+        callers; this version waits until nobody calls."""
+        return ("--set", f"image.tag={TAG}", "--set", "gateway.drainDelaySeconds=15")
 
     def build(self, command: Sequence[str], registry: str | None) -> None:
         """All three images."""
