@@ -52,10 +52,11 @@ class Recoverer:
         for pod in lost:
             free = self._free()
             if pod not in self._emptied and free > 0:
-                entries = await self._consumer.claim(pod, free)
+                async with self._taking:
+                    entries = await self._consumer.claim(pod, free)
+                    await self._dispatch(entries)
                 if not entries:
                     self._emptied.add(pod)
-                await self._dispatch(entries)
         return PAUSE
 
     async def _unknown(self) -> set[str]:

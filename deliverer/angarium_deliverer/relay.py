@@ -109,6 +109,10 @@ class Relay:
     async def _release(self, started: Started, to: Release, delay: float = 0.0) -> bool:
         return await self._consumer.release(started.entry, to, delay, started.fence)
 
+    async def stop_taking(self) -> None:
+        """For good. What is being taken gets a slot; else it would wait for the slowest before it was handed back."""
+        await self.taking.acquire()
+
     async def drain(self, seconds: float) -> None:
         """Let what is in flight finish for so long; then cut it short and hand it back."""
         await self._consumer.stop_waiting()
@@ -118,7 +122,7 @@ class Relay:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        left = await self._consumer.claim(self._consumer.name, MOST_HELD)  # read, or on its way, when reading stopped
+        left = await self._consumer.claim(self._consumer.name, MOST_HELD)  # a reply was lost
         for entry in left:
             await self._consumer.release(entry, Release.LINE, fence="*")
 

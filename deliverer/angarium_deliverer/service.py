@@ -91,6 +91,7 @@ async def run(settings: DelivererSettings, stop: asyncio.Event, ready: asyncio.E
                     if ready:
                         ready.set()
                     await stop.wait()
+                    await relay.stop_taking()
                 await _leave(relay, announcer, consumer, presence, settings.drain_seconds)
 
 

