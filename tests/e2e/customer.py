@@ -1,11 +1,12 @@
 """The customer's side: a receiver pod, and sender pods that mount the Product's Secret."""
 
 import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.commands import PATIENCE, SHOP, expect, kubectl
+from tests.e2e.commands import PATIENCE, PATIENCE_S, RELEASE, SHOP, SYSTEM, Failed, expect, kubectl
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,23 @@ def start_receiver(image: str, *program: str) -> None:
     words = json.dumps([*program] or ["/pods/receiver.py"]).strip("[]")
     kubectl("apply", "-n", SHOP, "-f", "-", stdin=manifest.replace("IMAGE", image).replace("PROGRAM", words))
     kubectl("rollout", "status", "deployment/warehouse", "-n", SHOP, f"--timeout={PATIENCE}", timeout=200)
+    wait_for_receiver()
+
+
+def wait_for_receiver() -> None:
+    """Until its Service leads to it, which is some seconds after it is ready: refused by a new receiver, deliverers
+    would leave it alone for half a minute."""
+    connect = f"import socket; socket.create_connection(('warehouse.{SHOP}.svc', 8481), 2)"
+    deliverer = ("exec", "-n", SYSTEM, f"deployment/{RELEASE}-deliverer", "--", "python3", "-c", connect)
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            kubectl(*deliverer)
+        except Failed:
+            time.sleep(0.2)
+        else:
+            return
+    raise Failed(f"deliverers don't reach the receiver within {PATIENCE}")
 
 
 def send(image: str, job: str, *events: str) -> list[Notification]:

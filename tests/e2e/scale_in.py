@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.e2e import audits
-from tests.e2e.commands import PATIENCE, RELEASE, SHOP, SYSTEM, expect, kubectl, say, step
+from tests.e2e.commands import PATIENCE, RELEASE, SHOP, SYSTEM, Failed, expect, kubectl, say, step
 from tests.e2e.customer import start_receiver
 from tests.e2e.disturbing import pods_of
 from tests.e2e.load import Heard, heard, start_callers, stop_callers
@@ -90,14 +90,17 @@ def _chosen(before: set[str]) -> set[str]:
 
 
 def show(marks: Sequence[tuple[str, float]], ledger: Heard) -> None:
-    """How long deliveries took from their being posted to their being heard, by when they were heard."""
+    """How long deliveries took from their being posted to their being heard, by when they were heard;
+    raises Failed where nothing was."""
     say("\n| | deliveries | p50 ms | p99 ms | longest ms |\n|---|---|---|---|---|")
     for (name, began), (_, over) in pairwise(marks):
         took = sorted(late for at, late in ledger.heard.values() if began <= at < over)
+        if not took:
+            raise Failed(f"{name}: nothing was heard in {over - began:.1f} s")
         columns = [f"{quantile(took, share) * 1000:.0f}" for share in (0.5, 0.99, 1)]
         say(f"| {name} | {len(took):,} | {' | '.join(columns)} |")
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     """Of sorted values."""
-    return values[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+    return values[min(len(values) - 1, int(share * len(values)))]
