@@ -1,6 +1,7 @@
 """`make bench`: what a notification costs here, as ratios to baselines measured in the same rounds.
 
-Rows: gateway-*, deliverer-*, path, latency-*, memory-*; with --growth those of growth-* instead, which take longer.
+Rows: gateway-*, deliverer-*, path, latency-*, memory-*, traces-*, leaving; with --growth those of growth-* instead,
+which take longer.
 docs/performance.md says how it is measured.
 """
 
@@ -9,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.benchmarks import accepting, delivering, footprint, growing, journeys, tracing
+from tests.benchmarks import accepting, delivering, footprint, growing, journeys, leaving, tracing
 from tests.benchmarks.rounds import EFFORTS, Effort
 from tests.benchmarks.table import Row, console, markdown
 
@@ -21,6 +22,7 @@ GROUPS: dict[str, Group] = {
     "latency": journeys.latency,
     "memory": footprint.rows,
     "traces": tracing.rows,
+    "leaving": leaving.rows,
 }
 GROWTH: dict[str, Group] = {"growth": growing.rows}
 

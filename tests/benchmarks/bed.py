@@ -146,11 +146,11 @@ class Relay:
             yield child.pid
 
     @contextlib.contextmanager
-    def deliverer(self, core: int | None = SERVER_CORE) -> Iterator[int]:
+    def deliverer(self, core: int | None = SERVER_CORE, pod: str = "bench") -> Iterator[int]:
         """Its pid; it may be delivering already."""
         probe = free_port()
         own = {
-            "ANGARIUM_SEAL_KEYS": self._seal_key, "ANGARIUM_EGRESS_ALLOWED_CIDRS": "127.0.0.0/8",
+            "ANGARIUM_POD": pod, "ANGARIUM_SEAL_KEYS": self._seal_key, "ANGARIUM_EGRESS_ALLOWED_CIDRS": "127.0.0.0/8",
             "ANGARIUM_DELIVERER_SLOTS": str(SLOTS),
         }  # fmt: skip
         with python("angarium_deliverer", self._environment(probe) | own, core) as child:
