@@ -27,6 +27,13 @@ async def shop(redis_settings: RedisSettings) -> AsyncIterator[World]:
         yield shop
 
 
+async def readiness(port: int, status: int) -> None:
+    """Wait until a deliverer's probe answers so."""
+    async with httpx.AsyncClient() as client:
+        while (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code != status:
+            await asyncio.sleep(0.01)
+
+
 def received(receiver: Receiver) -> Counter[str]:
     return Counter(request.headers["webhook-id"] for request in receiver.requests)
 
@@ -97,10 +104,12 @@ async def test_sigterm_finishes_what_is_in_flight_and_hands_back_the_rest(shop: 
         warehouse = callback("warehouse", receiver.url)
         await shop.declare(warehouse)
         posted = [await shop.post(warehouse) for _ in range(3)]
-        async with process(shop.redis, "going") as going:
+        probes = free_port()
+        async with process(shop.redis, "going", ANGARIUM_PROBE_PORT=str(probes)) as going:
             async with asyncio.timeout(SOON):
                 await busy.wait()
-            going.send_signal(signal.SIGTERM)
+                going.send_signal(signal.SIGTERM)
+                await readiness(probes, 503)  # it has heard
             await shop.post(warehouse)  # for whoever comes next
             go_on.set()
             assert await going.wait() == 0
@@ -211,25 +220,19 @@ async def test_redis_away_and_back(tmp_path: Path) -> None:
     first = server()
     first.start()
     probes = free_port()
-    async with Receiver() as receiver, httpx.AsyncClient() as client, world(redis) as shop:
-
-        async def ready() -> int:
-            return (await client.get(f"http://127.0.0.1:{probes}/readyz")).status_code
-
+    async with Receiver() as receiver, world(redis) as shop:
         warehouse = callback("warehouse", receiver.url)
         await shop.declare(warehouse)
         async with deliverer(settings(redis, probe_port=probes)):
             posted = [await shop.post(warehouse) for _ in range(20)]
             await shop.settled(posted[0])
-            assert await ready() == 200
-            first.terminate()  # SIGKILL
             async with asyncio.timeout(SOON):
-                while await ready() != 503:
-                    await asyncio.sleep(0.05)
+                await readiness(probes, 200)
+                first.terminate()  # SIGKILL
+                await readiness(probes, 503)
             with server():
                 async with asyncio.timeout(SOON):
-                    while await ready() != 200:
-                        await asyncio.sleep(0.05)
+                    await readiness(probes, 200)
                 posted.append(await shop.post(warehouse))
                 for notification in posted:
                     assert (await shop.settled(notification)).status is Status.DELIVERED
