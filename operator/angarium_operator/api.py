@@ -59,6 +59,11 @@ class ApiRefused(Exception):
         self.retry_after = retry_after
         self.causes = causes
 
+    @property
+    def ending(self) -> bool:
+        """Whether it is because the namespace is being deleted: nothing can be made there any more."""
+        return self.status == 403 and any("is being terminated" in text for _, text in self.causes)
+
 
 class NotLeading(ApiRefused):
     """Another operator may lead by now: nothing was sent."""

@@ -16,6 +16,7 @@ from angarium_operator.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
 SHORTEST_LOOK, LONGEST_LOOK = 0.05, 600.0  # s; what is due in months need not stand in the queue until then
+ENDING_PAUSE = 2.0  # s between looks whether a namespace is still being deleted
 EXPECTED = (StorageUnavailable, StorageFull, RecordsLost)
 
 
@@ -26,6 +27,7 @@ class Reconciler:
         self._snapshot = snapshot
         self._queue: WorkQueue[Key] = WorkQueue()
         self._workers = 0
+        self._ending: dict[str, float] = {}  # namespaces that are being deleted: until when they are left alone
         self.ready: dict[Key, bool] = {}
         self.waiting: set[Key] = set()
         self.wakened = asyncio.Event()  # something began to wait, or waits for something else now
@@ -62,6 +64,9 @@ class Reconciler:
         QUEUE_DEPTH.set(len(self._queue) if self._workers else 0)
 
     async def _reconcile(self, applier: Applier, key: Key) -> None:
+        if (pause := self._pause(key)) > 0:
+            self._queue.add(key, pause)
+            return
         began = time.perf_counter()
         result = "failed"
         try:
@@ -81,6 +86,16 @@ class Reconciler:
             self._queue.retry(key)
         RECONCILIATIONS.labels(key.kind, result).inc()
         RECONCILE_DURATION.labels(key.kind).observe(time.perf_counter() - began)
+
+    def _pause(self, key: Key) -> float:
+        """Seconds to leave it alone because its namespace is being deleted: what is said of it nobody reads, and takes
+        the API server from deleting it. What has gone is withdrawn all the same."""
+        if key not in self._snapshot.objects or key.namespace not in self._ending:
+            return 0.0
+        left = self._ending[key.namespace] - time.monotonic()
+        if left <= 0:
+            del self._ending[key.namespace]
+        return left
 
     async def _carry_out(self, applier: Applier, key: Key) -> None:
         now = datetime.now(UTC)
@@ -112,7 +127,9 @@ class Reconciler:
 
     def _refused(self, key: Key, refused: ApiRefused) -> None:
         """A conflict or an object that is gone will show in an event; the wait is for when it doesn't."""
+        if refused.ending:
+            self._ending[key.namespace] = time.monotonic() + ENDING_PAUSE
         wait = self._queue.retry(key, refused.retry_after)
-        level = logging.DEBUG if refused.status in (404, 409) else logging.WARNING
+        level = logging.DEBUG if refused.status in (404, 409) or refused.ending else logging.WARNING
         said = {"object": str(key), "error": str(refused), "again_in_s": round(wait, 1)}
         log.log(level, "the Kubernetes API refused", extra=said)

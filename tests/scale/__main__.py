@@ -194,12 +194,15 @@ async def deletions(world: World, report: Report, options: argparse.Namespace) -
         await create(api, callbacks(namespace, count, owners))
     await create(api, secrets(BARE, count + owners))
     await create(api, events(BARE, 2 * (count + owners)))
-    async with world.operator(LEFT, "with"):
+    async with world.operator(LEFT, "with") as operator:
         for namespace in (LEFT, "with"):
             await until_ready(api, namespace, "Callback", count)
             await until_ready(api, namespace, "Product", owners)
+        written, spent = await writes(api), cpu_seconds(operator.pid)
         took = await delete(api, "with")
         report.line(f"a namespace of {count:,} Callbacks goes: with the operator", f"{took:.1f} s")
+        written, spent = await writes(api) - written, cpu_seconds(operator.pid) - spent
+        report.line("likewise: what it writes and uses meanwhile", f"{written:,} writes, {spent:.1f} s of CPU")
         async with Link(world.redis) as link, asyncio.timeout(PATIENCE):
             while any(key.split(b"/")[1] == b"with" for key in await link.call("HKEYS", ConfigKeys().records)):
                 await asyncio.sleep(0.05)
